@@ -1,0 +1,1 @@
+"""Countersign: two-factor authentication as a self-hosted microservice."""

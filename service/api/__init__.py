@@ -1,0 +1,1 @@
+"""How it is asked: the HTTP contract, one controller for each subject."""

@@ -1,0 +1,87 @@
+"""Request bodies read into models, and models written as answers; every fault is named by its pointer."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from litestar import Request, Response
+from litestar.enums import MediaType
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from service.domain.errors import FieldError, InvalidRequestError
+
+READ_TIMEOUT = 10.0
+"""Seconds in which a body must have come: no server in front of us limits a slow one."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class RequestModel(BaseModel):
+    """A request body: strict types, no unknown members."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+async def read_raw(request: Request[Any, Any, Any]) -> bytes:
+    """The raw body. Raises InvalidRequestError if it does not come in time."""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT):
+            return await request.body()
+    except TimeoutError:
+        raise InvalidRequestError.at(
+            "", f"the body must come within {READ_TIMEOUT:.0f} s"
+        ) from None
+
+
+async def read_body(request: Request[Any, Any, Any], model: type[M]) -> M:
+    """Read and check a JSON body.
+
+    Raises:
+        InvalidRequestError: with a pointer to each fault; values are never repeated.
+    """
+    try:
+        return model.model_validate_json(await read_raw(request))
+    except ValidationError as error:
+        raise InvalidRequestError([_field_error(fault) for fault in _faults(error)]) from None
+
+
+def answer(
+    model: BaseModel, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    """A model as a JSON answer that no cache keeps."""
+    return Response(
+        model.model_dump_json().encode(),
+        status_code=status,
+        media_type=MediaType.JSON,
+        headers={"cache-control": "no-store"} | (headers or {}),
+    )
+
+
+def rfc3339(milliseconds: int) -> str:
+    """UTC with milliseconds: ``2026-01-31T12:00:00.000Z``."""
+    instant = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _faults(error: ValidationError) -> list[Any]:
+    return error.errors(include_input=False, include_url=False, include_context=False)
+
+
+def _field_error(fault: Any) -> FieldError:
+    # An unknown member's name is the caller's own text: it may be a number put in the wrong place.
+    unknown = fault["type"] == "extra_forbidden"
+    bad_name = fault["loc"][-1:] == ("[key]",)
+    loc = fault["loc"][:-1] if unknown else fault["loc"][:-2] if bad_name else fault["loc"]
+    pointer = "".join("/" + _escape(str(part)) for part in loc)
+    if unknown:
+        return FieldError(pointer, "has a member that is not known here; see /docs")
+    if fault["type"] == "json_invalid":
+        return FieldError("", "must be JSON (RFC 8259) in UTF-8")
+    if bad_name:
+        return FieldError(pointer, f"has a name that is not allowed: {fault['msg']}")
+    return FieldError(pointer, fault["msg"].removeprefix("Value error, "))
+
+
+def _escape(part: str) -> str:
+    """RFC 6901 section 3."""
+    return part.replace("~", "~0").replace("/", "~1")

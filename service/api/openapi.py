@@ -1,0 +1,200 @@
+"""The OpenAPI 3.1 document, made from the handlers and their models.
+
+The framework's own generator drops patterns and ``additionalProperties``, and describes errors in its
+own shape; here every operation states its body, its answer and its problems in ``opt``.
+"""
+
+import json
+from collections.abc import Iterable
+from importlib import metadata, resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.api.problems import MEDIA_TYPE, PROBLEMS, TYPE_BASE
+
+Document = dict[str, Any]
+_SCHEMAS = "#/components/schemas/"
+_PARAMETERS = {
+    "cursor": {
+        "name": "cursor",
+        "in": "query",
+        "description": "The next_cursor of an earlier page.",
+        "schema": {"type": "string"},
+    },
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and body give the same verification, and send nothing, for 24 hours.",
+    "schema": {"type": "string", "maxLength": 255},
+}
+_WEBHOOK_HEADERS = [
+    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+    for name in ("telnyx-signature-ed25519", "telnyx-timestamp")
+]
+
+
+def to_document(app: Litestar) -> Document:
+    """Describe every route of the application."""
+    handlers = sorted(_handlers(app), key=lambda found: (found[0], found[1]))
+    models = {
+        handler.opt[role]
+        for _, _, handler in handlers
+        for role in ("body", "answer")
+        if role in handler.opt
+    }
+    paths: Document = {}
+    for path, method, handler in handlers:
+        paths.setdefault(path, {})[method] = _operation(path, handler)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Countersign",
+            "version": metadata.version("countersign"),
+            "summary": "Two-factor authentication over Telnyx Messaging, self-hosted.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"apiKey": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "cs_<key id>_<secret>, made by: countersign keys create",
+                }
+            },
+            "schemas": _schemas(models) | {"Problem": _problem_schema()},
+        },
+    }
+
+
+def to_json(document: Document) -> bytes:
+    """The document as it is kept in ``openapi/``."""
+    return (json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
+def render_docs(document: Document) -> str:
+    """A page to read, with no script and no outside asset."""
+    source = (resources.files("service.api") / "docs.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
+    return page.render(document=document, problems=PROBLEMS)
+
+
+def _handlers(app: Litestar) -> Iterable[tuple[str, str, HTTPRouteHandler]]:
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for handler in route.route_handlers:
+            if handler.operation_id is None:
+                continue  # what the framework adds, such as OPTIONS
+            for method in handler.http_methods:
+                yield route.path_format, str(method).lower(), handler
+
+
+def _operation(path: str, handler: HTTPRouteHandler) -> Document:
+    opt = handler.opt
+    operation: Document = {
+        "operationId": handler.operation_id,
+        "summary": handler.summary,
+        "tags": sorted(handler.tags or []),
+        "parameters": _parameters(path, opt),
+        "responses": _responses(handler),
+    }
+    if "scope" in opt:
+        operation["description"] = f"Needs the scope `{opt['scope']}`."
+    else:
+        operation["security"] = []
+    if "body" in opt:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _ref(opt["body"])}},
+        }
+    return operation
+
+
+def _parameters(path: str, opt: Document) -> list[Document]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    parameters: list[Document] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in names
+    ]
+    parameters += [_PARAMETERS[name] for name in opt.get("query", ())]
+    if opt.get("idempotent"):
+        parameters.append(_IDEMPOTENCY_KEY)
+    if path.startswith("/webhooks/"):
+        parameters += _WEBHOOK_HEADERS
+    return parameters
+
+
+def _responses(handler: HTTPRouteHandler) -> Document:
+    opt = handler.opt
+    success: Document = {"description": handler.summary or ""}
+    if "answer" in opt:
+        success["content"] = {"application/json": {"schema": _ref(opt["answer"])}}
+    responses: Document = {str(handler.status_code): success}
+    for status, slugs in sorted(_by_status(opt).items()):
+        responses[str(status)] = {
+            "description": "; ".join(f"`{slug}`: {PROBLEMS[slug][1]}" for slug in slugs),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
+        }
+    return responses
+
+
+def _by_status(opt: Document) -> dict[int, list[str]]:
+    slugs = list(opt.get("problems", ()))
+    if "scope" in opt:
+        slugs += ["unauthorized", "forbidden", "unavailable"]
+    if "body" in opt:
+        slugs += ["invalid-request", "payload-too-large"]
+    found: dict[int, list[str]] = {}
+    for slug in sorted(set(slugs)):
+        found.setdefault(PROBLEMS[slug][0], []).append(slug)
+    return found
+
+
+def _ref(model: type[BaseModel]) -> Document:
+    return {"$ref": f"{_SCHEMAS}{model.__name__}"}
+
+
+def _schemas(models: Iterable[type[BaseModel]]) -> Document:
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schema = models_json_schema(
+        [(model, "validation") for model in ordered], ref_template=_SCHEMAS + "{model}"
+    )
+    return dict(schema["$defs"])
+
+
+def _problem_schema() -> Document:
+    return {
+        "title": "Problem",
+        "description": "RFC 9457 problem details; further members stand beside these.",
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string", "enum": [TYPE_BASE + slug for slug in sorted(PROBLEMS)]},
+            "title": {"type": "string"},
+            "status": {
+                "type": ["integer", "string"],
+                "description": "The HTTP status; in verification-closed the verification's status.",
+            },
+            "detail": {"type": "string"},
+            "limit": {"type": "string", "description": "rate-limited: which limit"},
+            "errors": {
+                "type": "array",
+                "description": "invalid-request: every fault found",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                },
+            },
+        },
+    }

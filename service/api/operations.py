@@ -1,0 +1,69 @@
+"""Operations: health, metrics and the API's own description."""
+
+from functools import cache
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.enums import MediaType
+
+from service.api.openapi import render_docs, to_document, to_json
+from service.api.parts import Parts
+from service.api.problems import PROBLEMS
+from service.domain.errors import NotFoundError
+
+_CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+
+
+@get("/livez", operation_id="livez", summary="The process answers", tags=["operations"])
+async def livez() -> Response[bytes]:
+    return Response(b'{"status":"ok"}', media_type=MediaType.JSON)
+
+
+@get(
+    "/readyz",
+    operation_id="readyz",
+    summary="The process can do its work: Redis answers",
+    tags=["operations"],
+    opt={"problems": ("unavailable",)},
+)
+async def readyz(parts: Parts) -> Response[bytes]:
+    await parts.connection.command("PING")
+    return Response(b'{"status":"ok"}', media_type=MediaType.JSON)
+
+
+@get("/metrics", operation_id="metrics", summary="Prometheus metrics", tags=["operations"])
+async def metrics(parts: Parts) -> Response[bytes]:
+    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4")
+
+
+@get("/openapi.json", operation_id="openapi", summary="This document", tags=["operations"])
+async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+    return Response(to_json(to_document(request.app)), media_type=MediaType.JSON)
+
+
+@get("/docs", operation_id="docs", summary="This document, to read", tags=["operations"])
+async def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
+    return Response(
+        _docs(request.app),
+        media_type=MediaType.HTML,
+        headers={"content-security-policy": _CSP},
+    )
+
+
+@get(
+    "/problems/{slug:str}",
+    operation_id="problem",
+    summary="What a problem type means",
+    tags=["operations"],
+    opt={"problems": ("not-found",)},
+)
+async def explain_problem(slug: str) -> Response[dict[str, object]]:
+    if slug not in PROBLEMS:
+        raise NotFoundError("There is no such problem type.")
+    status, title = PROBLEMS[slug]
+    return Response({"slug": slug, "status": status, "title": title})
+
+
+@cache
+def _docs(app: Any) -> bytes:
+    return render_docs(to_document(app)).encode()

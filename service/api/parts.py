@@ -1,0 +1,32 @@
+"""What the controllers work with: the flow, and the few reads that go past it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nacl.signing import VerifyKey
+
+from service.clock import Clock
+from service.flow.facts import Facts
+from service.flow.start import Start
+from service.flow.verify import Verify
+from service.store.api_keys import ApiKeyStore
+from service.store.connection import Connection
+from service.store.recipients import RecipientStore
+from service.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Handed to each controller. ``ttl`` (seconds) and ``code_length`` are a start's defaults."""
+
+    start: Start
+    verify: Verify
+    facts: Facts
+    recipients: RecipientStore
+    api_keys: ApiKeyStore
+    connection: Connection
+    public_keys: Sequence[VerifyKey]
+    code_length: int
+    ttl: int
+    clock: Clock
+    metrics: Metrics

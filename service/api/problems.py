@@ -1,0 +1,100 @@
+"""Errors as RFC 9457 problem details: one table from slug to status and title."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from service.domain.errors import CountersignError, RateLimitedError, RetryLaterError
+
+TYPE_BASE = "/problems/"
+MEDIA_TYPE = "application/problem+json"
+
+PROBLEMS: dict[str, tuple[int, str]] = {
+    "unauthorized": (401, "The API key is missing or unknown"),
+    "forbidden": (403, "The API key lacks the scope"),
+    "recipient-opted-out": (403, "The recipient opted out of messages"),
+    "country-not-allowed": (403, "No route for the recipient's country"),
+    "number-type-not-allowed": (403, "Numbers of this type get no codes"),
+    "not-found": (404, "Not found"),
+    "method-not-allowed": (405, "Method not allowed"),
+    "verification-closed": (409, "The verification has ended"),
+    "idempotency-in-progress": (409, "The first request is still at work"),
+    "payload-too-large": (413, "The body is too large"),
+    "invalid-request": (422, "The request is not valid"),
+    "idempotency-mismatch": (422, "The Idempotency-Key was used with another body"),
+    "rate-limited": (429, "A limit is used up"),
+    "resend-too-soon": (429, "Too soon for another message"),
+    "internal-error": (500, "Internal error"),
+    "unavailable": (503, "Temporarily unavailable"),
+}
+# What the framework itself refuses: a body that cannot be read is an invalid request here.
+_FRAMEWORK = {
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload-too-large",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+_DETAILS = {
+    "not-found": "There is nothing at this path.",
+    "method-not-allowed": "The path does not take this method; see Allow and /docs.",
+    "payload-too-large": "The body is larger than this path takes.",
+    "invalid-request": "The request cannot be read.",
+    "internal-error": "The fault is ours and has been logged.",
+    "unavailable": "Try again later.",
+}
+
+log = structlog.get_logger(__name__)
+
+
+def problem(
+    slug: str,
+    detail: str,
+    members: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """A problem document. Members of the error stand beside the standard ones."""
+    status, title = PROBLEMS[slug]
+    document = {"type": TYPE_BASE + slug, "title": title, "status": status, "detail": detail}
+    return Response(
+        json.dumps(document | dict(members or {})).encode(),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}) | {"cache-control": "no-store"},
+    )
+
+
+def of_error(_: Request[Any, Any, Any], error: CountersignError) -> Response[bytes]:
+    """An error that the domain names."""
+    return problem(error.slug, error.detail, error.members, _headers(error))
+
+
+def of_framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """An error of the framework's; its own words are dropped, for they may quote the request."""
+    fallback = "internal-error" if error.status_code >= 500 else "invalid-request"
+    slug = _FRAMEWORK.get(HTTPStatus(error.status_code), fallback)
+    kept = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return problem(slug, _DETAILS[slug], headers=kept)
+
+
+def of_anything(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A fault of ours: logged with its trace, told without it."""
+    log.error("request.failed", method=request.method, error=type(error).__name__, exc_info=error)
+    return problem("internal-error", _DETAILS["internal-error"])
+
+
+def _headers(error: CountersignError) -> dict[str, str]:
+    if error.slug == "unauthorized":
+        return {"www-authenticate": "Bearer"}
+    if not isinstance(error, RetryLaterError):
+        return {}
+    headers = {"retry-after": str(error.retry_after)}
+    if isinstance(error, RateLimitedError) and error.quota:
+        # draft-ietf-httpapi-ratelimit-headers-10
+        headers["ratelimit-policy"] = f'"{error.limit}";q={error.quota};w={error.window}'
+        headers["ratelimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
+    return headers

@@ -1,0 +1,348 @@
+"""``/v1/verifications``: start, verify, resend, cancel, get."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, get, post
+from pydantic import Field, StringConstraints, field_validator
+
+from service.api.auth import caller, requires
+from service.api.body import RequestModel, answer, read_body, rfc3339
+from service.api.parts import Parts
+from service.domain.code import MAX_LENGTH, MIN_LENGTH, read_code
+from service.domain.errors import InvalidRequestError
+from service.domain.guard import network_of
+from service.domain.plan import SenderKind
+from service.domain.recipient import parse_recipient
+from service.domain.text import Transaction, check_app_hash, web_host
+from service.domain.verification import Delivery, DeliveryStatus, Reason, Status, Verification
+from service.flow.start import Idempotency, StartRequest
+from service.store.api_keys import Scope
+
+_MAX_KEY = 255
+_IDEMPOTENCY_KEY = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,255})"?', re.ASCII)
+_MAX_METADATA = 20
+_MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+_MetadataValue = Annotated[str, StringConstraints(max_length=200)]
+_Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$")]
+_GSM_WORDS = r"^[A-Za-z0-9 .,&()'+/-]{1,40}$"
+
+
+class TransactionBody(RequestModel):
+    """What the code approves (PSD2); it stands in the text."""
+
+    payee: Annotated[str, StringConstraints(pattern=_GSM_WORDS)]
+    amount: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,3})?$")]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class StartBody(RequestModel):
+    """Start a verification."""
+
+    to: Annotated[str, Field(description="The recipient, E.164.", examples=["+12025550123"])]
+    purpose: Annotated[_Slug, Field(description="What the login flow proves it for.")] = "login"
+    senders: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] | None,
+        Field(
+            description="Sender names in order, instead of the country's plan.",
+            min_length=1,
+            max_length=10,
+        ),
+    ] = None
+    locale: Annotated[
+        str | None, Field(description="BCP 47.", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")
+    ] = None
+    code_length: Annotated[int | None, Field(ge=MIN_LENGTH, le=MAX_LENGTH)] = None
+    ttl: Annotated[int | None, Field(description="Seconds.", ge=60, le=600)] = None
+    client_ip: Annotated[
+        str | None, Field(description="The end user's address, for its limit.")
+    ] = None
+    web_origin: Annotated[
+        str | None, Field(description="WebOTP: the https origin that may fill the code in.")
+    ] = None
+    app_hash: Annotated[
+        str | None, Field(description="Android SMS Retriever: the app's 11-character hash.")
+    ] = None
+    transaction: TransactionBody | None = None
+    metadata: Annotated[dict[_MetadataName, _MetadataValue], Field(max_length=_MAX_METADATA, default_factory=dict)]
+
+    @field_validator("to")
+    @classmethod
+    def _is_number(cls, to: str) -> str:
+        parse_recipient(to)
+        return to
+
+    @field_validator("senders")
+    @classmethod
+    def _once_each(cls, senders: list[str] | None) -> list[str] | None:
+        if senders is not None and len(set(senders)) != len(senders):
+            raise ValueError("must name each sender once")
+        return senders
+
+    @field_validator("client_ip")
+    @classmethod
+    def _is_address(cls, address: str | None) -> str | None:
+        if address is not None:
+            try:
+                network_of(address)
+            except ValueError:
+                raise ValueError("must be an IPv4 or IPv6 address") from None
+        return address
+
+    @field_validator("web_origin")
+    @classmethod
+    def _is_origin(cls, origin: str | None) -> str | None:
+        return None if origin is None else web_host(origin)
+
+    @field_validator("app_hash")
+    @classmethod
+    def _is_hash(cls, app_hash: str | None) -> str | None:
+        return None if app_hash is None else check_app_hash(app_hash)
+
+
+class VerifyBody(RequestModel):
+    """Check a typed code; blanks and dashes in it are ignored."""
+
+    code: Annotated[str, Field(max_length=32, examples=["123456"])]
+
+    @field_validator("code")
+    @classmethod
+    def _is_code(cls, code: str) -> str:
+        if read_code(code) is None:
+            raise ValueError(f"must be {MIN_LENGTH} to {MAX_LENGTH} digits")
+        return code
+
+
+class ErrorAnswer(RequestModel):
+    """An error as Telnyx names it."""
+
+    code: str
+    title: str
+
+
+class CostAnswer(RequestModel):
+    """What the message cost, as Telnyx reported it."""
+
+    amount: str
+    currency: str | None
+
+
+class DeliveryAnswer(RequestModel):
+    """One message carrying one code through one sender."""
+
+    number: int
+    sender: str
+    kind: SenderKind
+    status: DeliveryStatus
+    reason: Reason
+    message_id: str | None
+    errors: list[ErrorAnswer]
+    cost: CostAnswer | None
+    created_at: str
+    updated_at: str
+    proven: bool
+
+
+class VerificationAnswer(RequestModel):
+    """A verification; ``to`` is masked."""
+
+    id: str
+    status: Status
+    to: str
+    country: str
+    purpose: str
+    created_at: str
+    expires_at: str
+    resend_after: str
+    attempts_remaining: int
+    deliveries: list[DeliveryAnswer]
+    metadata: dict[str, str]
+
+
+class VerdictAnswer(RequestModel):
+    """Whether the code was right; ``delivery`` is the number of the one that carried it."""
+
+    id: str
+    approved: bool
+    status: Status
+    attempts_remaining: int
+    delivery: int | None
+
+
+class Verifications(Controller):
+    """The calls of a login flow."""
+
+    path = "/v1/verifications"
+    guards = [requires(Scope.VERIFICATIONS)]
+    tags = ["verifications"]
+    opt = {"scope": Scope.VERIFICATIONS}
+
+    @post(
+        operation_id="startVerification",
+        summary="Start a verification and send its first message",
+        opt={
+            "body": StartBody,
+            "answer": VerificationAnswer,
+            "idempotent": True,
+            "problems": (
+                "recipient-opted-out", "country-not-allowed", "number-type-not-allowed",
+                "idempotency-in-progress", "idempotency-mismatch", "rate-limited",
+            ),
+        },
+    )  # fmt: skip
+    async def start(self, request: Request[Any, Any, Any], parts: Parts) -> Response[bytes]:
+        body = await read_body(request, StartBody)
+        key = caller(request)
+        wanted = _start_request(body, key.app, key.id, parts)
+        started = await parts.start(wanted, _idempotency(request.headers, body))
+        headers = {"location": f"/v1/verifications/{started.verification.id}"}
+        if started.replayed:
+            headers["idempotent-replayed"] = "true"
+        return _answer(started.verification, parts.clock.now(), 201, headers)
+
+    @get(
+        "/{verification_id:str}",
+        operation_id="getVerification",
+        summary="Read a verification",
+        opt={"answer": VerificationAnswer, "problems": ("not-found",)},
+    )
+    async def read(
+        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+    ) -> Response[bytes]:
+        v = await parts.facts.get(verification_id, caller(request).app)
+        return _answer(v, parts.clock.now())
+
+    @post(
+        "/{verification_id:str}/verify",
+        operation_id="verifyCode",
+        summary="Check a typed code",
+        status_code=200,
+        opt={
+            "body": VerifyBody,
+            "answer": VerdictAnswer,
+            "problems": ("not-found", "verification-closed"),
+        },
+    )
+    async def verify(
+        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+    ) -> Response[bytes]:
+        body = await read_body(request, VerifyBody)
+        code = read_code(body.code)
+        if code is None:
+            raise InvalidRequestError.at("/code", "must be digits")
+        key = caller(request)
+        verdict = await parts.verify(verification_id, key.app, code, key.id)
+        return answer(
+            VerdictAnswer(
+                id=verification_id,
+                approved=verdict.approved,
+                status=verdict.status,
+                attempts_remaining=verdict.attempts_remaining,
+                delivery=verdict.delivery,
+            )
+        )
+
+    @post(
+        "/{verification_id:str}/resend",
+        operation_id="resendCode",
+        summary="Send another message with a new code",
+        status_code=200,
+        opt={
+            "answer": VerificationAnswer,
+            "problems": (
+                "recipient-opted-out", "not-found", "verification-closed", "resend-too-soon", "rate-limited",
+            ),
+        },
+    )  # fmt: skip
+    async def resend(
+        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+    ) -> Response[bytes]:
+        key = caller(request)
+        v = await parts.facts.resend(verification_id, key.app, key.id)
+        return _answer(v, parts.clock.now())
+
+    @post(
+        "/{verification_id:str}/cancel",
+        operation_id="cancelVerification",
+        summary="End a verification; its codes die",
+        status_code=200,
+        opt={"answer": VerificationAnswer, "problems": ("not-found", "verification-closed")},
+    )
+    async def cancel(
+        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+    ) -> Response[bytes]:
+        key = caller(request)
+        v = await parts.facts.cancel(verification_id, key.app, key.id)
+        return _answer(v, parts.clock.now())
+
+
+def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> StartRequest:
+    transaction = body.transaction
+    return StartRequest(
+        app=app,
+        actor=actor,
+        recipient=parse_recipient(body.to),
+        purpose=body.purpose,
+        code_length=body.code_length or parts.code_length,
+        ttl=(body.ttl or parts.ttl) * 1000,
+        senders=tuple(body.senders) if body.senders is not None else None,
+        locale=body.locale,
+        client_ip=body.client_ip,
+        host=body.web_origin,
+        app_hash=body.app_hash,
+        transaction=Transaction(**transaction.model_dump()) if transaction else None,
+        metadata=body.metadata,
+    )
+
+
+def _idempotency(headers: Mapping[str, str], body: StartBody) -> Idempotency | None:
+    """The key as a Structured Field string, as the draft has it, or bare, as most clients send it."""
+    value = headers.get("idempotency-key")
+    if value is None:
+        return None
+    match = _IDEMPOTENCY_KEY.fullmatch(value.strip())
+    if match is None:
+        raise InvalidRequestError.at(
+            "", f"the header Idempotency-Key must be 1 to {_MAX_KEY} visible ASCII characters"
+        )
+    return Idempotency(match[1], body.model_dump_json())
+
+
+def _answer(
+    v: Verification, now: int, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    model = VerificationAnswer(
+        id=v.id,
+        status=v.status_at(now),
+        to=v.masked,
+        country=v.country,
+        purpose=v.purpose,
+        created_at=rfc3339(v.created_at),
+        expires_at=rfc3339(v.expires_at),
+        resend_after=rfc3339(v.resend_after),
+        attempts_remaining=v.attempts_remaining,
+        deliveries=[_delivery(d) for d in v.deliveries],
+        metadata=dict(v.metadata),
+    )
+    return answer(model, status, headers)
+
+
+def _delivery(d: Delivery) -> DeliveryAnswer:
+    report = d.report
+    cost = None
+    if report is not None and report.cost is not None:
+        cost = CostAnswer(amount=report.cost, currency=report.currency)
+    return DeliveryAnswer(
+        number=d.number,
+        sender=d.sender,
+        kind=d.kind,
+        status=d.status,
+        reason=d.reason,
+        message_id=d.message_id,
+        errors=[ErrorAnswer(code=e.code, title=e.title) for e in d.errors],
+        cost=cost,
+        created_at=rfc3339(d.begun_at),
+        updated_at=rfc3339(d.updated_at),
+        proven=d.proven,
+    )

@@ -1,0 +1,167 @@
+"""The one place where the parts are built and joined."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from litestar import Litestar
+
+from service.api.application import create_api
+from service.api.parts import Parts
+from service.clock import Clock, SystemClock
+from service.flow.advance import Advance
+from service.flow.facts import Facts
+from service.flow.hashing import HashPool
+from service.flow.start import Start
+from service.flow.tasks import SEND_BUDGET, Tasks
+from service.flow.verify import Verify
+from service.settings import Settings
+from service.store.api_keys import ApiKeyStore
+from service.store.connection import Connection
+from service.store.recipients import RecipientStore
+from service.store.reservations import ReservationStore
+from service.store.scripts import Scripts
+from service.store.setup import check_setup
+from service.store.verifications import VerificationStore
+from service.telemetry import Metrics
+from service.telnyx.client import TelnyxClient
+from service.worker import Worker, correct_clock, keep_time
+
+DRAIN_TIMEOUT = 20.0
+"""Seconds that a stop waits for work in flight: more than the longest send."""
+
+
+class Role(StrEnum):
+    """What a process does: answer requests, advance what is due, or both."""
+
+    ALL = "all"
+    API = "api"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The joined parts of one process."""
+
+    api: Litestar
+    advance: Advance
+    worker: Worker
+    tasks: Tasks
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, role: Role = Role.ALL, clock: Clock | None = None
+) -> AsyncIterator[Service]:
+    """Connect, check the store, join the parts; on leaving, finish what is in flight.
+
+    Raises:
+        UnavailableError: Redis does not answer.
+        StoreSetupError: Redis cannot be used as it is.
+    """
+    connection = await Connection.open(settings.redis_url.get_secret_value())
+    await check_setup(connection)
+    time = clock or SystemClock()
+    telnyx = TelnyxClient(settings.telnyx())
+    hashing = HashPool(settings.hash_cost(), settings.hash.threads)
+    service = _join(
+        settings, connection, telnyx, hashing, time, takes_requests=role is not Role.WORKER
+    )
+    stopping = asyncio.Event()
+    background: list[asyncio.Task[None]] = []
+    if isinstance(time, SystemClock):
+        await correct_clock(time, connection)
+        background.append(asyncio.create_task(keep_time(time, connection)))
+    polling = None
+    if role is not Role.API:
+        polling = asyncio.create_task(service.worker.run(stopping))
+    try:
+        yield service
+    finally:
+        stopping.set()
+        if polling is not None:
+            await asyncio.wait({polling}, timeout=DRAIN_TIMEOUT)
+            background.append(polling)
+        await service.tasks.drain(DRAIN_TIMEOUT)
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await telnyx.close()
+        hashing.close()
+        await connection.close()
+
+
+def _join(
+    settings: Settings,
+    connection: Connection,
+    telnyx: TelnyxClient,
+    hashing: HashPool,
+    clock: Clock,
+    *,
+    takes_requests: bool,
+) -> Service:
+    metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()
+    metrics.hashing.set_function(lambda: hashing.in_use)
+    routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    scripts = Scripts(connection)
+    store = VerificationStore(
+        connection,
+        scripts,
+        routing.senders,
+        lease=settings.lease(),
+        retention=settings.retention * 1000,
+    )
+    recipients = RecipientStore(connection, scripts)
+    advance = Advance(
+        store=store,
+        recipients=recipients,
+        telnyx=telnyx,
+        hashing=hashing,
+        keyring=keyring,
+        policy=policy,
+        messages=messages,
+        clock=clock,
+        metrics=metrics,
+    )
+    facts = Facts(
+        store=store,
+        recipients=recipients,
+        advance=advance,
+        tasks=tasks,
+        keyring=keyring,
+        policy=policy,
+        resend_after=messages.resend_after,
+        clock=clock,
+    )
+    start = Start(
+        store=store,
+        recipients=recipients,
+        # A request may wait for its budget, the store and the hash pool before it is answered.
+        reservations=ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000),
+        advance=advance,
+        tasks=tasks,
+        hashing=hashing,
+        keyring=keyring,
+        routing=routing,
+        limits=settings.limits_(),
+        clock=clock,
+        metrics=metrics,
+    )
+    verify = Verify(store=store, hashing=hashing, keyring=keyring, clock=clock, metrics=metrics)
+    parts = Parts(
+        start=start,
+        verify=verify,
+        facts=facts,
+        recipients=recipients,
+        api_keys=ApiKeyStore(connection, clock),
+        connection=connection,
+        public_keys=settings.public_keys(),
+        code_length=settings.codes.length,
+        ttl=settings.codes.ttl,
+        clock=clock,
+        metrics=metrics,
+    )
+    api = create_api(parts, takes_requests=takes_requests)
+    return Service(api, advance, Worker(store, advance, clock, metrics), tasks)

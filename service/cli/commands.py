@@ -1,0 +1,175 @@
+"""The subcommands and their options; what they do is in the modules beside this one."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="countersign",
+    help="Two-factor authentication over Telnyx Messaging, self-hosted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+keyring = typer.Typer(help="Master keys (COUNTERSIGN_KEYS).", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(keyring, name="keyring")
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="COUNTERSIGN_CONFIG", help="The TOML file.", show_default=False),
+]
+
+
+def fail(message: str) -> NoReturn:
+    """End with a message for the person at the terminal."""
+    typer.echo(f"countersign: {message}", err=True)
+    raise typer.Exit(1)
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Of the service.", min=1, max=65535)] = 8000,
+    sandbox_port: Annotated[int, typer.Option(help="Of the sandbox.", min=1, max=65535)] = 8025,
+    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path(".countersign"),
+    config: Config = None,
+) -> None:
+    """Run everything on this machine: an embedded Valkey, the Telnyx sandbox, the service."""
+    from service.cli.local import LocalError, run_local
+
+    try:
+        raise typer.Exit(run_local(data, port=port, sandbox_port=sandbox_port, config=config))
+    except LocalError as error:
+        fail(str(error))
+
+
+@app.command()
+def serve(
+    role: Annotated[str, typer.Option(help="all, api or worker.")] = "all",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    config: Config = None,
+) -> None:
+    """Run the service against a Redis or Valkey that is there already (production)."""
+    from service.app import Role
+    from service.cli.serving import serve_service
+    from service.domain.errors import UnavailableError
+    from service.settings import SettingsError, load_settings
+    from service.store.connection import StoreSetupError
+
+    if role not in set(Role):
+        fail(f"--role must be one of {', '.join(Role)}")
+    try:
+        asyncio_run(serve_service(load_settings(config), Role(role), host, port))
+    except (SettingsError, StoreSetupError) as error:
+        fail(str(error))
+    except UnavailableError:
+        fail("Redis does not answer at REDIS_URL: check that it runs and that the URL is right")
+    except OSError as error:
+        fail(f"{host}:{port} cannot be listened on: {error.strerror or error}")
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8025,
+    webhook_url: Annotated[
+        str, typer.Option(help="The messaging profile's webhook URL.")
+    ] = "http://127.0.0.1:8000/webhooks/telnyx",
+    report_delay: Annotated[float, typer.Option(help="Seconds to a delivery report.", min=0)] = 0.1,
+) -> None:
+    """Run the Telnyx emulator alone. TELNYX_API_KEY and SANDBOX_SEED (Base64 of 32 bytes) may be set."""
+    from service.cli.serving import serve_sandbox
+
+    try:
+        asyncio_run(serve_sandbox(host, port, webhook_url, report_delay))
+    except ValueError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{host}:{port} cannot be listened on: {error.strerror or error}")
+
+
+@keys.command("create")
+def keys_create(
+    app_name: Annotated[str, typer.Option("--app", help="The app that the key belongs to.")] = "default",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="verifications, opt-outs, audit or admin; may be given several times."),
+    ] = None,
+) -> None:
+    """Make an API key. It is shown once; only its hash is stored."""
+    from service.cli.api_keys import create_key
+
+    _on_store(create_key(app_name, scope or ["verifications"]))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List API keys."""
+    from service.cli.api_keys import list_keys
+
+    _on_store(list_keys())
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(help="As shown by: keys list.")]) -> None:
+    """Revoke an API key for good; instances notice within seconds."""
+    from service.cli.api_keys import revoke_key
+
+    _on_store(revoke_key(key_id))
+
+
+@keyring.command("generate")
+def keyring_generate() -> None:
+    """Print a new master key for COUNTERSIGN_KEYS."""
+    from service.cli.secrets import new_key
+
+    typer.echo(new_key())
+
+
+@app.command()
+def openapi(
+    write: Annotated[bool, typer.Option("--write", help="Write openapi/openapi.json.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail if that file is stale.")] = False,
+) -> None:
+    """Print the OpenAPI document, write it, or check that it is current."""
+    from service.api.application import create_api
+    from service.api.openapi import to_document, to_json
+
+    path = Path("openapi/openapi.json")
+    document = to_json(to_document(create_api(None)))
+    if write:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(document)
+    elif check:
+        if not path.is_file() or path.read_bytes() != document:
+            fail(f"{path} is stale; write it again with: make openapi")
+    else:
+        sys.stdout.buffer.write(document)
+
+
+def asyncio_run(work: object) -> None:
+    """Run on uvloop where it exists."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)  # type: ignore[arg-type]
+    else:
+        uvloop.run(work)  # type: ignore[arg-type]
+
+
+def _on_store(work: object) -> None:
+    from service.cli.api_keys import KeyCommandError
+    from service.domain.errors import UnavailableError
+    from service.store.connection import StoreSetupError
+
+    try:
+        asyncio.run(work)  # type: ignore[arg-type]
+    except (KeyCommandError, StoreSetupError) as error:
+        fail(str(error))
+    except UnavailableError:
+        fail("Redis does not answer at REDIS_URL: check that it runs and that the URL is right")

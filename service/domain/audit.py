@@ -1,0 +1,130 @@
+"""The audit trail: one event for each transition, with all that explains it and nothing secret.
+
+An event is written by the very script that makes the transition. Recipients stand in it only as their
+look-up id and mask; codes and texts never do.
+"""
+
+from enum import StrEnum
+
+from service.domain.verification import (
+    Accepted,
+    Delivery,
+    NotSent,
+    Outcome,
+    Reason,
+    Refused,
+    Report,
+    Uncertain,
+    Verification,
+)
+
+Event = dict[str, object]
+
+
+class EventType(StrEnum):
+    """Everything that can be recorded."""
+
+    VERIFICATION_CREATED = "verification.created"
+    VERIFICATION_APPROVED = "verification.approved"
+    VERIFICATION_CANCELED = "verification.canceled"
+    VERIFICATION_EXPIRED = "verification.expired"
+    VERIFICATION_LOCKED = "verification.locked"
+    VERIFICATION_UNDELIVERABLE = "verification.undeliverable"
+    RESEND_ASKED = "resend.asked"
+    DELIVERY_BEGUN = "delivery.begun"
+    DELIVERY_ACCEPTED = "delivery.accepted"
+    DELIVERY_REJECTED = "delivery.rejected"
+    DELIVERY_UNCERTAIN = "delivery.uncertain"
+    DELIVERY_REPORTED = "delivery.reported"
+    DELIVERY_RECONCILED = "delivery.reconciled"
+    ATTEMPT_COUNTED = "attempt.counted"
+    ATTEMPT_REJECTED = "attempt.rejected"
+    OPT_OUT_RECORDED = "opt_out.recorded"
+    OPT_OUT_LIFTED = "opt_out.lifted"
+
+
+_OUTCOME_TYPES = {
+    Accepted: EventType.DELIVERY_ACCEPTED,
+    Refused: EventType.DELIVERY_REJECTED,
+    NotSent: EventType.DELIVERY_REJECTED,
+    Uncertain: EventType.DELIVERY_UNCERTAIN,
+}
+
+
+def of_verification(
+    kind: EventType, v: Verification, at: int, *, actor: str, reason: Reason | None = None
+) -> Event:
+    """``actor``: the API key id, ``telnyx`` or ``countersign`` (a decision of its own)."""
+    event: Event = {
+        "type": kind,
+        "at": at,
+        "actor": actor,
+        "verification": v.id,
+        "app": v.app,
+        "purpose": v.purpose,
+        "recipient": v.recipient_id,
+        "masked": v.masked,
+        "country": v.country,
+    }
+    if reason is not None:
+        event["reason"] = reason
+    return event
+
+
+def of_attempt(kind: EventType, verification: str, app: str, at: int, actor: str) -> Event:
+    """An event of a caller who named a verification by its id; the record need not be read for it."""
+    return {"type": kind, "at": at, "actor": actor, "verification": verification, "app": app}
+
+
+def of_delivery(kind: EventType, v: Verification, delivery: Delivery, at: int) -> Event:
+    return of_verification(kind, v, at, actor="countersign", reason=delivery.reason) | {
+        "delivery": delivery.number,
+        "sender": delivery.sender,
+        "kind": delivery.kind,
+    }
+
+
+def of_outcome(v: Verification, delivery: Delivery, outcome: Outcome) -> Event:
+    event = of_delivery(_OUTCOME_TYPES[type(outcome)], v, delivery, outcome.at)
+    if isinstance(outcome, Accepted):
+        return event | {"message_id": outcome.message_id, "wait_seconds": outcome.wait_seconds}
+    if outcome.errors:
+        event["errors"] = [{"code": e.code, "title": e.title} for e in outcome.errors]
+    if isinstance(outcome, Refused):
+        event["fault"] = outcome.fault
+    return event
+
+
+def of_report(verification: str, delivery: int, report: Report, at: int, actor: str) -> Event:
+    """``at``: when it was received; Telnyx's own time is ``reported_at``."""
+    event: Event = {
+        "type": EventType.DELIVERY_REPORTED,
+        "at": at,
+        "actor": actor,
+        "verification": verification,
+        "delivery": delivery,
+        "status": report.status,
+        "reported_at": report.at,
+        "event_id": report.event_id,
+        "message_id": report.message_id,
+    }
+    if report.errors:
+        event["errors"] = [{"code": e.code, "title": e.title} for e in report.errors]
+    if report.fault is not None:
+        event["fault"] = report.fault
+    if report.cost is not None:
+        event |= {"cost": report.cost, "currency": report.currency}
+    return event
+
+
+def of_opt_out(
+    kind: EventType, recipient_id: str, masked: str, at: int, *, actor: str, source: str
+) -> Event:
+    return {
+        "type": kind,
+        "at": at,
+        "actor": actor,
+        "recipient": recipient_id,
+        "masked": masked,
+        "source": source,
+    }

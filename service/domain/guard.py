@@ -1,0 +1,80 @@
+"""Limits that run before anything is sent: what is counted, over which windows.
+
+Counting itself is the store's (a sliding log per key, so no burst passes at a window's edge); this
+module says which keys a start counts against.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+_LIMIT = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,6})", re.ASCII)
+_IPV6_HOST_PREFIX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``count`` in any ``seconds``."""
+
+    count: int
+    seconds: int
+
+
+def parse_limit(text: str) -> Limit:
+    """Read ``count/seconds``, as in ``5/600``. Raises ValueError if it is not of that form."""
+    match = _LIMIT.fullmatch(text)
+    if match is None:
+        raise ValueError('must be "count/seconds", for example "5/600"')
+    return Limit(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The windows of each limit; an empty tuple switches that limit off."""
+
+    recipient: tuple[Limit, ...] = ()
+    client_ip: tuple[Limit, ...] = ()
+    prefix: tuple[Limit, ...] = ()
+    app: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LimitKey:
+    """One counter: the limit's name, the value that it counts (never stored plain), its windows."""
+
+    limit: str
+    value: str
+    windows: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit that is used up. ``retry_after`` is in milliseconds."""
+
+    limit: str
+    window: Limit
+    retry_after: int
+
+
+def shared_limits(
+    limits: Limits, *, app: str, client_ip: str | None, prefix: str
+) -> tuple[LimitKey, ...]:
+    """The counters of a start that do not belong to the recipient."""
+    keys = [LimitKey("app", app, limits.app), LimitKey("prefix", prefix, limits.prefix)]
+    if client_ip is not None:
+        keys.append(LimitKey("client_ip", network_of(client_ip), limits.client_ip))
+    return tuple(key for key in keys if key.windows)
+
+
+def network_of(address: str) -> str:
+    """What one end-user holds: an IPv4 address, or the /64 of an IPv6 address.
+
+    Raises:
+        ValueError: it is no IP address.
+    """
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((int(parsed), _IPV6_HOST_PREFIX), strict=False))
+    return str(parsed)

@@ -1,0 +1,251 @@
+"""``advance``: claim a verification, decide, act, record. Nothing else sends.
+
+Whoever records a fact calls it at once, and a worker calls it for everything that is due; the lease
+makes the two safe together. The plain code is a local variable of ``_send`` and nowhere else.
+"""
+
+import secrets
+from dataclasses import dataclass, replace
+
+from service.clock import Clock
+from service.domain import audit
+from service.domain.audit import EventType
+from service.domain.code import draw_code
+from service.domain.decide import Close, Policy, Reconcile, Send, Wait, decide
+from service.domain.keyring import Keyring
+from service.domain.text import compose
+from service.domain.verification import (
+    Delivery,
+    Fault,
+    Outcome,
+    Refused,
+    Status,
+    Uncertain,
+    Verification,
+)
+from service.flow.hashing import HashPool
+from service.store.recipients import OptOut, RecipientStore
+from service.store.verifications import Claim, VerificationStore
+from service.telemetry import Metrics
+from service.telnyx.client import TelnyxClient
+
+_MOST_STEPS = 32
+_POOL_FULL_WAIT = 500
+_ACTOR = "countersign"
+_CLOSED_TYPES = {
+    Status.EXPIRED: EventType.VERIFICATION_EXPIRED,
+    Status.LOCKED: EventType.VERIFICATION_LOCKED,
+    Status.UNDELIVERABLE: EventType.VERIFICATION_UNDELIVERABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """How messages are made: the app's name in the text, where Telnyx reports to, and how long
+    (milliseconds) a person waits before they may ask for another."""
+
+    app_name: str
+    public_url: str
+    resend_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where ``advance`` left a verification; ``due_at`` is ``None`` where it is nobody's turn."""
+
+    verification: Verification
+    due_at: int | None = None
+
+
+class Advance:
+    """The one flow, over the store, the hash pool and Telnyx."""
+
+    def __init__(
+        self,
+        *,
+        store: VerificationStore,
+        recipients: RecipientStore,
+        telnyx: TelnyxClient,
+        hashing: HashPool,
+        keyring: Keyring,
+        policy: Policy,
+        messages: Messages,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._recipients = recipients
+        self._telnyx = telnyx
+        self._hashing = hashing
+        self._keyring = keyring
+        self._policy = policy
+        self._messages = messages
+        self._clock = clock
+        self._metrics = metrics
+
+    async def __call__(self, id_: str) -> Progress | None:
+        """Advance if the lease is free and something is open; ``None`` otherwise."""
+        claim = await self._store.claim(id_, self._clock.now())
+        return await self.run(claim) if claim is not None else None
+
+    async def run(self, claim: Claim) -> Progress:
+        """Decide and act until there is nothing to do now."""
+        current: Claim | Progress = await self._settle_abandoned(claim)
+        for _ in range(_MOST_STEPS):
+            if isinstance(current, Progress):
+                return current
+            current = await self._step(current)
+        # Facts that keep coming in must not hold a worker: the lease ends, and it is due again.
+        return current if isinstance(current, Progress) else Progress(current.verification)
+
+    async def _step(self, claim: Claim) -> Claim | Progress:
+        decision = decide(claim.verification, self._policy, self._clock.now())
+        match decision:
+            case Send():
+                return await self._send(claim, decision)
+            case Reconcile():
+                return await self._reconcile(claim, decision)
+            case Wait():
+                return await self._wait(claim, decision.until)
+            case Close():
+                return await self._close(claim, decision)
+
+    async def _settle_abandoned(self, claim: Claim) -> Claim | Progress:
+        """A delivery without an outcome, under a lease of ours, was left by a process that died: its
+        POST may or may not have been made, and is never made again."""
+        v = claim.verification
+        last = v.deliveries[-1] if v.deliveries else None
+        if last is None or last.outcome is not None:
+            return claim
+        return await self._record(claim, last, Uncertain(last.begun_at))
+
+    async def _send(self, claim: Claim, decision: Send) -> Claim | Progress:
+        v = claim.verification
+        if self._hashing.full:
+            return await self._wait(claim, self._clock.now() + _POOL_FULL_WAIT)
+        code = draw_code(v.code_length, secrets.randbelow)
+        text = compose(
+            code,
+            self._messages.app_name,
+            host=v.host,
+            app_hash=v.app_hash,
+            transaction=v.transaction,
+        )
+        with self._hashing.slot():
+            digest = await self._hashing.digest(
+                code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=claim.salt
+            )
+        delivery = self._delivery(v, decision)
+        word = await self._begin(claim, delivery, digest)
+        match word:
+            case "changed":
+                return await self._reload(claim)
+            case "opted_out":
+                return claim.on(replace(v, opted_out=True))
+            case "lost":
+                return Progress(v)
+        outcome = await self._telnyx.send(
+            decision.sender,
+            to=self._keyring.unseal(v.key_id, v.sealed),
+            text=text,
+            webhook_url=self._webhook_url(v.id, delivery.number),
+            now=self._clock.now,
+        )
+        begun = claim.on(replace(v.with_delivery(delivery), rev=v.rev + 1))
+        return await self._record(begun, delivery, outcome)
+
+    def _delivery(self, v: Verification, decision: Send) -> Delivery:
+        return Delivery(
+            number=len(v.deliveries) + 1,
+            sender=decision.sender.name,
+            kind=decision.sender.kind,
+            reason=decision.reason,
+            begun_at=self._clock.now(),
+        )
+
+    async def _begin(self, claim: Claim, delivery: Delivery, digest: bytes) -> str:
+        event = audit.of_delivery(
+            EventType.DELIVERY_BEGUN, claim.verification, delivery, delivery.begun_at
+        )
+        resend_after = delivery.begun_at + self._messages.resend_after
+        return await self._store.begin_delivery(claim, delivery, digest, resend_after, event)
+
+    async def _record(self, claim: Claim, delivery: Delivery, outcome: Outcome) -> Claim | Progress:
+        """Record an outcome, with the next deadline where the next decision is to wait."""
+        self._metrics.delivery(delivery.kind, delivery.reason, outcome)
+        v = claim.verification.with_outcome(delivery.number, outcome)
+        if isinstance(outcome, Refused) and outcome.fault is Fault.OPTED_OUT:
+            await self._opt_out(v)
+        upcoming = decide(v, self._policy, self._clock.now())
+        due_at = upcoming.until if isinstance(upcoming, Wait) else None
+        event = audit.of_outcome(v, delivery, outcome)
+        word = await self._store.record_outcome(claim, delivery.number, outcome, due_at, event)
+        match word:
+            case "ok" if due_at is not None:
+                return Progress(v, due_at)
+            case "ok":
+                return claim.on(replace(v, rev=v.rev + 1))
+            case "changed":
+                return await self._reload(claim)
+            case _:
+                return Progress(v)
+
+    async def _opt_out(self, v: Verification) -> None:
+        """Telnyx knows of an opt-out that we do not: keep it, for every app and sender."""
+        now = self._clock.now()
+        entry = OptOut(v.masked, now, "telnyx")
+        event = audit.of_opt_out(
+            EventType.OPT_OUT_RECORDED,
+            v.recipient_id,
+            v.masked,
+            now,
+            actor="telnyx",
+            source="telnyx",
+        )
+        await self._recipients.opt_out(v.recipient_id, entry, event)
+
+    async def _reconcile(self, claim: Claim, decision: Reconcile) -> Claim | Progress:
+        v = claim.verification
+        delivery = v.deliveries[decision.delivery - 1]
+        report = None
+        if delivery.message_id is not None:
+            report = await self._telnyx.retrieve(delivery.message_id, now=self._clock.now())
+        now = self._clock.now()
+        if report is not None:
+            reported = audit.of_report(v.id, delivery.number, report, now, _ACTOR)
+            await self._store.record_report(v.id, delivery.number, report, now, reported)
+        event = audit.of_delivery(EventType.DELIVERY_RECONCILED, v, delivery, now)
+        word = await self._store.record_reconciled(claim, delivery.number, now, event)
+        return Progress(v) if word == "lost" else await self._reload(claim)
+
+    async def _wait(self, claim: Claim, until: int) -> Claim | Progress:
+        word = await self._store.wait(claim, until)
+        if word == "changed":
+            return await self._reload(claim)
+        return Progress(claim.verification, until if word == "ok" else None)
+
+    async def _close(self, claim: Claim, decision: Close) -> Claim | Progress:
+        v = claim.verification
+        now = self._clock.now()
+        kind = _CLOSED_TYPES.get(decision.status)
+        if kind is None:
+            return Progress(v)
+        event = audit.of_verification(kind, v, now, actor=_ACTOR, reason=decision.reason)
+        word = await self._store.close(claim, decision.status, decision.reason, now, event)
+        if word == "changed":
+            return await self._reload(claim)
+        if word == "ok":
+            self._metrics.closed(decision.status, decision.reason)
+            v = replace(v, status=decision.status, closed_reason=decision.reason)
+        return Progress(v)
+
+    async def _reload(self, claim: Claim) -> Claim | Progress:
+        """New facts came in under the lease: look at all of them again."""
+        fresh = await self._store.get(claim.verification.id)
+        if fresh is None or fresh.status is not Status.PENDING:
+            return Progress(fresh or claim.verification)
+        return claim.on(fresh)
+
+    def _webhook_url(self, id_: str, number: int) -> str:
+        reference = f"{id_}.{number}"
+        return f"{self._messages.public_url}/webhooks/telnyx/{reference}.{self._keyring.tag(reference)}"

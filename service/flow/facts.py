@@ -1,0 +1,176 @@
+"""The triggers beside a start: each records one fact in one script and makes the verification due."""
+
+import re
+
+from service.clock import Clock
+from service.domain import audit
+from service.domain.audit import EventType
+from service.domain.decide import Policy
+from service.domain.errors import (
+    NotFoundError,
+    RateLimitedError,
+    ResendTooSoonError,
+    VerificationClosedError,
+)
+from service.domain.keyring import Keyring
+from service.domain.opt_out import Request, read_request
+from service.domain.recipient import InvalidNumberError, Recipient, parse_recipient
+from service.domain.verification import Reason, Report, Status, Verification
+from service.flow.advance import Advance
+from service.flow.tasks import SEND_BUDGET, Tasks
+from service.store.keys import is_id
+from service.store.recipients import OptOut, RecipientStore
+from service.store.verifications import VerificationStore
+
+_REF = re.compile(r"(ver_[0-9]{2}[0-9a-f]{32})\.([1-9][0-9]?)\.([0-9a-f]{32})", re.ASCII)
+
+
+class Facts:
+    """Resend, cancel, delivery reports, STOP and START."""
+
+    def __init__(
+        self,
+        *,
+        store: VerificationStore,
+        recipients: RecipientStore,
+        advance: Advance,
+        tasks: Tasks,
+        keyring: Keyring,
+        policy: Policy,
+        resend_after: int,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._recipients = recipients
+        self._advance = advance
+        self._tasks = tasks
+        self._keyring = keyring
+        self._policy = policy
+        self._resend_after = resend_after
+        self._clock = clock
+
+    async def get(self, id_: str, app: str) -> Verification:
+        """Raises NotFoundError if there is none, or it is another app's."""
+        v = await self._store.get(id_) if is_id(id_) else None
+        if v is None or v.app != app:
+            raise _not_found()
+        return v
+
+    async def resend(self, id_: str, app: str, actor: str) -> Verification:
+        """Ask for another message, and try to send it at once.
+
+        Raises:
+            NotFoundError, VerificationClosedError, ResendTooSoonError: as their names say.
+            RateLimitedError: the verification has used up its messages.
+        """
+        v = await self.get(id_, app)
+        now = self._clock.now()
+        if v.status_at(now) is Status.PENDING and v.messages >= self._policy.max_deliveries:
+            raise RateLimitedError("max_deliveries", (v.expires_at - now) / 1000)
+        event = audit.of_verification(
+            EventType.RESEND_ASKED, v, now, actor=actor, reason=Reason.RESEND
+        )
+        reply = await self._store.ask_resend(id_, app, now, now + self._resend_after, event)
+        match reply[0]:
+            case "unknown":
+                raise _not_found()
+            case "closed":
+                raise VerificationClosedError(reply[1])
+            case "too_soon":
+                raise ResendTooSoonError(
+                    "Another message may be asked for after the time in Retry-After.",
+                    int(reply[1]) / 1000,
+                )
+        await self._tasks.within(self._advance(id_), SEND_BUDGET)
+        return await self.get(id_, app)
+
+    async def cancel(self, id_: str, app: str, actor: str) -> Verification:
+        """End a verification for its app; its codes die.
+
+        Raises:
+            NotFoundError, VerificationClosedError: as their names say.
+        """
+        v = await self.get(id_, app)
+        now = self._clock.now()
+        event = audit.of_verification(
+            EventType.VERIFICATION_CANCELED, v, now, actor=actor, reason=Reason.CANCELED
+        )
+        reply = await self._store.cancel(v, app, now, event)
+        if reply[0] == "closed":
+            raise VerificationClosedError(reply[1])
+        return await self.get(id_, app)
+
+    async def report(self, ref: str, report: Report) -> str:
+        """Record a delivery report under the ref of its webhook URL, and go on from it.
+
+        Gives the script's word (``due``, ``leased``, ``closed``, ``repeated``), or ``unknown`` for a ref
+        that is not one of ours.
+        """
+        match = _REF.fullmatch(ref)
+        if match is None or not is_id(match[1]):
+            return "unknown"
+        if not self._keyring.tag_matches(f"{match[1]}.{match[2]}", match[3]):
+            return "unknown"
+        id_, number, now = match[1], int(match[2]), self._clock.now()
+        event = audit.of_report(id_, number, report, now, "telnyx")
+        word = await self._store.record_report(id_, number, report, now, event)
+        if word == "due":
+            self._tasks.spawn(self._advance(id_))
+        return word
+
+    async def inbound(self, number: str, text: str) -> Request | None:
+        """A person wrote: STOP and START are recorded, anything else is not kept."""
+        request = read_request(text)
+        if request is None:
+            return None
+        try:
+            recipient = parse_recipient(number)
+        except InvalidNumberError:
+            return None
+        if request is Request.STOP:
+            await self.opt_out(recipient, actor="recipient", source="inbound")
+        else:
+            await self.opt_in(recipient, actor="recipient", source="inbound")
+        return request
+
+    async def opt_out(self, recipient: Recipient, *, actor: str, source: str) -> bool:
+        """Record an opt-out and stop what is pending; ``False`` if it was recorded before."""
+        now = self._clock.now()
+        recipient_id = self._keyring.lookup_id(recipient.e164)
+        event = audit.of_opt_out(
+            EventType.OPT_OUT_RECORDED,
+            recipient_id,
+            recipient.masked,
+            now,
+            actor=actor,
+            source=source,
+        )
+        entry = OptOut(recipient.masked, now, source)
+        stopped = await self._recipients.opt_out(recipient_id, entry, event)
+        for id_ in stopped or ():
+            self._tasks.spawn(self._advance(id_))
+        return stopped is not None
+
+    async def opt_in(self, recipient: Recipient, *, actor: str, source: str) -> bool:
+        """Lift an opt-out; ``False`` if there was none."""
+        recipient_id = self._keyring.lookup_id(recipient.e164)
+        event = audit.of_opt_out(
+            EventType.OPT_OUT_LIFTED,
+            recipient_id,
+            recipient.masked,
+            self._clock.now(),
+            actor=actor,
+            source=source,
+        )
+        return await self._recipients.opt_in(recipient_id, event)
+
+    async def get_opt_out(self, recipient: Recipient) -> OptOut:
+        """Raises NotFoundError if the recipient is not opted out."""
+        found = await self._recipients.get_opt_out(self._keyring.lookup_id(recipient.e164))
+        if found is None:
+            raise NotFoundError("There is no opt-out of this number.")
+        return found
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("There is no such verification.")

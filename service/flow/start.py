@@ -1,0 +1,304 @@
+"""Start: route, guard, create; then ``advance`` within the caller's budget."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.clock import Clock
+from service.domain import audit
+from service.domain.audit import EventType
+from service.domain.code import SALT_BYTES, Code
+from service.domain.errors import (
+    CountersignError,
+    CountryNotAllowedError,
+    IdempotencyInProgressError,
+    IdempotencyMismatchError,
+    InvalidRequestError,
+    NumberTypeNotAllowedError,
+    RateLimitedError,
+    RecipientOptedOutError,
+    UnavailableError,
+)
+from service.domain.guard import Exceeded, Limits, shared_limits
+from service.domain.keyring import Keyring
+from service.domain.plan import Route, Sender, plan_for, unknown_senders
+from service.domain.recipient import NumberType, Recipient
+from service.domain.text import TextError, Transaction, compose
+from service.domain.verification import Accepted, Reason, Status, Verification
+from service.flow.advance import Advance
+from service.flow.hashing import HashPool
+from service.flow.tasks import SEND_BUDGET, Tasks
+from service.store.keys import new_id
+from service.store.recipients import RecipientStore
+from service.store.reservations import Done, Mismatch, ReservationStore, Running
+from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
+from service.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """What a caller asks for. ``ttl`` is in milliseconds; ``client_ip`` is the end user's address."""
+
+    app: str
+    actor: str
+    recipient: Recipient
+    purpose: str
+    code_length: int
+    ttl: int
+    senders: tuple[str, ...] | None = None
+    locale: str | None = None
+    client_ip: str | None = None
+    host: str | None = None
+    app_hash: str | None = None
+    transaction: Transaction | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The caller's key, and a digest of the body that came with it."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """``replayed``: an earlier request with the same Idempotency-Key started it."""
+
+    verification: Verification
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Senders by name, routes in order, and the number types that get no codes."""
+
+    senders: Mapping[str, Sender]
+    routes: Sequence[Route]
+    refused_types: frozenset[NumberType]
+    attempts: int
+    resend_after: int
+    app_name: str
+
+
+class Start:
+    """Starts verifications."""
+
+    def __init__(
+        self,
+        *,
+        store: VerificationStore,
+        recipients: RecipientStore,
+        reservations: ReservationStore,
+        advance: Advance,
+        tasks: Tasks,
+        hashing: HashPool,
+        keyring: Keyring,
+        routing: Routing,
+        limits: Limits,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._recipients = recipients
+        self._reservations = reservations
+        self._advance = advance
+        self._tasks = tasks
+        self._hashing = hashing
+        self._keyring = keyring
+        self._routing = routing
+        self._limits = limits
+        self._clock = clock
+        self._metrics = metrics
+
+    async def __call__(self, request: StartRequest, idempotency: Idempotency | None) -> Started:
+        """Start a verification, or give the one that the same Idempotency-Key started.
+
+        Raises:
+            CountersignError: whatever refuses a start; nothing was created then.
+        """
+        plan = self._plan(request)
+        self._check_text(request)
+        recipient_id = self._keyring.lookup_id(request.recipient.e164)
+        id_ = new_id(recipient_id)
+        if idempotency is None:
+            return Started(await self._start(request, id_, recipient_id, plan))
+        digest = self._keyring.digest("idempotency", f"{request.app}|{idempotency.key}")
+        reserved = await self._reserve(digest, idempotency.fingerprint, id_)
+        if isinstance(reserved, Done):
+            return Started(await self._read(reserved.id), replayed=True)
+        try:
+            v = await self._start(request, reserved, recipient_id, plan)
+        except UnavailableError:
+            raise  # It may have been created: a retry goes on under the same id.
+        except CountersignError:
+            await self._reservations.release(digest)
+            raise
+        await self._reservations.finish(digest)
+        return Started(v)
+
+    async def _reserve(self, digest: str, fingerprint: str, id_: str) -> str | Done:
+        found = await self._reservations.reserve(digest, fingerprint, id_, self._clock.now())
+        match found:
+            case Mismatch():
+                raise IdempotencyMismatchError(
+                    "This Idempotency-Key was used with another body; use a new key for a new request."
+                )
+            case Running():
+                raise IdempotencyInProgressError(
+                    "The first request with this Idempotency-Key is still at work.", 1
+                )
+            case Done():
+                return found
+            case _:
+                return found.id
+
+    async def _start(
+        self, request: StartRequest, id_: str, recipient_id: str, plan: tuple[Sender, ...]
+    ) -> Verification:
+        if self._hashing.full:
+            raise UnavailableError("Too many codes are being checked; try again.", 1)
+        await self._take_limits(request, id_)
+        v = self._verification(request, id_, recipient_id, plan)
+        created = await self._create(v, request)
+        if isinstance(created, Exists):
+            return await self._read(id_)
+        self._metrics.started(v.country, v.purpose)
+        await self._first_message(created)
+        return await self._read(id_)
+
+    async def _create(self, v: Verification, request: StartRequest) -> Claim | Exists:
+        created_event = audit.of_verification(
+            EventType.VERIFICATION_CREATED, v, v.created_at, actor=request.actor
+        ) | {"plan": [sender.name for sender in v.plan]}
+        superseded = audit.of_verification(
+            EventType.VERIFICATION_CANCELED,
+            v,
+            v.created_at,
+            actor=request.actor,
+            reason=Reason.SUPERSEDED,
+        ) | {"superseded_by": v.id}
+        salt = secrets.token_bytes(SALT_BYTES)
+        created = await self._store.create(
+            v, salt, self._limits.recipient, created_event, superseded
+        )
+        if isinstance(created, OptedOut):
+            raise RecipientOptedOutError(
+                "The recipient asked for no more messages; they can text START to any sender."
+            )
+        if isinstance(created, Exceeded):
+            raise self._rate_limited(created)
+        return created
+
+    async def _first_message(self, claim: Claim) -> None:
+        """Wait until the first message is accepted, at most the budget; the work goes on after it."""
+        await self._tasks.within(self._until_accepted(claim), SEND_BUDGET)
+
+    async def _until_accepted(self, claim: Claim) -> None:
+        end = self._clock.now() + SEND_BUDGET
+        progress = await self._advance.run(claim)
+        while (
+            progress.due_at is not None
+            and progress.due_at < end
+            and not _is_accepted(progress.verification)
+        ):
+            await self._clock.sleep(max(progress.due_at - self._clock.now(), 0))
+            following = await self._advance(claim.verification.id)
+            if following is None:  # A worker was faster, and goes on with it.
+                return
+            progress = following
+
+    async def _take_limits(self, request: StartRequest, id_: str) -> None:
+        keys = shared_limits(
+            self._limits,
+            app=request.app,
+            client_ip=request.client_ip,
+            prefix=request.recipient.prefix,
+        )
+        if request.client_ip is None and self._limits.client_ip:
+            self._metrics.without_client_ip()
+        exceeded = await self._recipients.take_limits(
+            keys, id_, self._clock.now(), self._keyring.digest
+        )
+        if exceeded is not None:
+            raise self._rate_limited(exceeded)
+
+    def _rate_limited(self, exceeded: Exceeded) -> RateLimitedError:
+        self._metrics.limited(exceeded.limit)
+        return RateLimitedError(
+            exceeded.limit,
+            exceeded.retry_after / 1000,
+            exceeded.window.count,
+            exceeded.window.seconds,
+        )
+
+    async def _read(self, id_: str) -> Verification:
+        v = await self._store.get(id_)
+        if v is None:
+            raise UnavailableError("The verification was lost by the store; start again.", 1)
+        return v
+
+    def _plan(self, request: StartRequest) -> tuple[Sender, ...]:
+        country = request.recipient.country
+        names = plan_for(country, self._routing.routes)
+        if names is None:
+            raise CountryNotAllowedError(f"No route covers the country {country}.")
+        kind = request.recipient.number_type
+        if kind in self._routing.refused_types:
+            raise NumberTypeNotAllowedError(
+                f"The number is of the type {kind}, which gets no codes.", {"number_type": kind}
+            )
+        if request.senders is not None:
+            unknown = unknown_senders(request.senders, self._routing.senders)
+            if unknown:
+                raise InvalidRequestError.at("/senders", "names a sender that is not configured")
+            names = request.senders
+        return tuple(self._routing.senders[name] for name in names)
+
+    def _check_text(self, request: StartRequest) -> None:
+        """Refuse before anything is created what could not be sent in one segment."""
+        longest = Code("0" * request.code_length)
+        try:
+            compose(
+                longest,
+                self._routing.app_name,
+                host=request.host,
+                app_hash=request.app_hash,
+                transaction=request.transaction,
+            )
+        except TextError as error:
+            pointer = "/transaction" if request.transaction else "/web_origin"
+            raise InvalidRequestError.at(pointer, f"makes a text that {error}") from None
+
+    def _verification(
+        self, request: StartRequest, id_: str, recipient_id: str, plan: tuple[Sender, ...]
+    ) -> Verification:
+        now = self._clock.now()
+        return Verification(
+            id=id_,
+            app=request.app,
+            purpose=request.purpose,
+            country=request.recipient.country,
+            masked=request.recipient.masked,
+            recipient_id=recipient_id,
+            sealed=self._keyring.seal(request.recipient.e164),
+            key_id=self._keyring.newest,
+            plan=plan,
+            created_at=now,
+            expires_at=now + request.ttl,
+            attempts_allowed=self._routing.attempts,
+            code_length=request.code_length,
+            locale=request.locale,
+            host=request.host,
+            app_hash=request.app_hash,
+            transaction=request.transaction,
+            metadata=request.metadata,
+            resend_after=now + self._routing.resend_after,
+        )
+
+
+def _is_accepted(v: Verification) -> bool:
+    return v.status is not Status.PENDING or any(
+        isinstance(d.outcome, Accepted) or d.reports for d in v.deliveries
+    )

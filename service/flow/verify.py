@@ -1,0 +1,105 @@
+"""Verify: count the attempt, hash, compare and approve once."""
+
+from dataclasses import dataclass
+
+from service.clock import Clock
+from service.domain import audit
+from service.domain.audit import EventType
+from service.domain.code import Code
+from service.domain.decide import ATTEMPT_GRACE
+from service.domain.errors import NotFoundError, VerificationClosedError
+from service.domain.keyring import Keyring
+from service.domain.verification import Reason, Status, Verification
+from service.flow.hashing import HashPool
+from service.store.keys import is_id
+from service.store.verifications import Attempt, VerificationStore
+from service.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a typed code; ``delivery`` is the number of the one that carried it."""
+
+    approved: bool
+    status: Status
+    attempts_remaining: int
+    delivery: int | None = None
+
+
+class Verify:
+    """Answers whether a typed code is right."""
+
+    def __init__(
+        self,
+        *,
+        store: VerificationStore,
+        hashing: HashPool,
+        keyring: Keyring,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._hashing = hashing
+        self._keyring = keyring
+        self._clock = clock
+        self._metrics = metrics
+
+    async def __call__(self, id_: str, app: str, code: Code, actor: str) -> Verdict:
+        """Check a code.
+
+        Raises:
+            NotFoundError: no such verification of this app.
+            VerificationClosedError: it has ended, or its attempts are used up.
+            UnavailableError: the hash pool is full; the attempt was not counted.
+        """
+        if not is_id(id_):
+            raise _not_found()
+        with self._hashing.slot():
+            attempt = await self._count(id_, app, actor)
+            v = attempt.verification
+            digest = await self._hashing.digest(
+                code, verification=id_, pepper=self._keyring.pepper(v.key_id), salt=attempt.salt
+            )
+        verdict = await self._settle(v, digest, actor)
+        self._metrics.attempt(v, verdict.approved, self._clock.now())
+        return verdict
+
+    async def _count(self, id_: str, app: str, actor: str) -> Attempt:
+        now = self._clock.now()
+        event = audit.of_attempt(EventType.ATTEMPT_COUNTED, id_, app, now, actor)
+        counted = await self._store.count_attempt(id_, app, now, now + ATTEMPT_GRACE, event)
+        if isinstance(counted, Attempt):
+            return counted
+        match counted[0]:
+            case "unknown":
+                raise _not_found()
+            case "closed":
+                raise VerificationClosedError(counted[1])
+            case _:
+                raise VerificationClosedError(Status.LOCKED)
+
+    async def _settle(self, v: Verification, digest: bytes, actor: str) -> Verdict:
+        now = self._clock.now()
+        events = [
+            audit.of_verification(
+                EventType.VERIFICATION_APPROVED, v, now, actor=actor, reason=Reason.APPROVED
+            ),
+            audit.of_verification(EventType.ATTEMPT_REJECTED, v, now, actor=actor),
+            audit.of_verification(
+                EventType.VERIFICATION_LOCKED, v, now, actor=actor, reason=Reason.ATTEMPTS_EXHAUSTED
+            ),
+        ]
+        reply = await self._store.settle_attempt(v, now, digest, events)
+        match reply[0]:
+            case "approved":
+                return Verdict(True, Status.APPROVED, int(reply[2]), int(reply[1]))
+            case "rejected":
+                return Verdict(False, v.status, int(reply[1]))
+            case "locked":
+                return Verdict(False, Status.LOCKED, 0)
+            case _:
+                raise VerificationClosedError(reply[1])
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("There is no such verification.")

@@ -1,0 +1,329 @@
+"""Configuration: secrets from the environment or ``..._FILE``, the rest from one TOML file, read once.
+
+Everything is checked at start, and every fault is named at once. Parts of the service get the small
+values made here (``Policy``, ``Limits``, ``Routing`` ...), never the settings.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from nacl.signing import VerifyKey
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service.domain.code import HASH_PROFILES, HashCost
+from service.domain.decide import Policy
+from service.domain.guard import Limits, parse_limit
+from service.domain.keyring import Keyring, KeyringError, parse_keys
+from service.domain.plan import Route, Sender, SenderKind
+from service.domain.recipient import NumberType
+from service.domain.text import septets
+from service.flow.advance import Messages
+from service.flow.start import Routing
+from service.telnyx.client import SEND_TIMEOUT, TelnyxConfig
+from service.telnyx.webhook import read_public_keys
+
+SECRETS = ("COUNTERSIGN_KEYS", "REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY")
+_SECOND = 1000
+_MAX_APP_NAME = 40
+
+
+class SettingsError(Exception):
+    """The configuration is wrong; the message names every fault and what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SenderSection(_Section):
+    """``[senders.<name>]``; ``report_timeout`` in seconds."""
+
+    kind: SenderKind
+    from_: Annotated[str | None, Field(alias="from", max_length=16)] = None
+    messaging_profile_id: str | None = None
+    report_timeout: Annotated[float, Field(gt=0, le=600)] = 30
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SenderSection":
+        needs_profile = self.kind in (SenderKind.ALPHANUMERIC, SenderKind.NUMBER_POOL)
+        if needs_profile and not self.messaging_profile_id:
+            raise ValueError(f"a sender of kind {self.kind} needs messaging_profile_id")
+        if self.kind is SenderKind.NUMBER_POOL:
+            if self.from_ is not None:
+                raise ValueError("a number_pool takes no from: Telnyx picks a number of the pool")
+        elif not self.from_:
+            raise ValueError(f"a sender of kind {self.kind} needs from")
+        if self.kind is SenderKind.WHATSAPP:
+            raise ValueError("kind whatsapp cannot be used yet")
+        return self
+
+
+class RouteSection(_Section):
+    """``[[routes]]``: countries (ISO 3166-1 alpha-2, or ``*``) and sender names in order."""
+
+    countries: Annotated[
+        list[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")]], Field(min_length=1)
+    ]
+    plan: Annotated[list[str], Field(min_length=1)]
+
+
+class CodesSection(_Section):
+    """``[codes]``; durations in seconds."""
+
+    length: Annotated[int, Field(ge=4, le=10)] = 6
+    ttl: Annotated[int, Field(ge=60, le=600)] = 300
+    attempts: Annotated[int, Field(ge=1, le=10)] = 5
+    resend_after: Annotated[float, Field(ge=0, le=600)] = 30
+    max_deliveries: Annotated[int, Field(ge=1, le=10)] = 4
+    unconfirmed_grace: Annotated[float, Field(ge=0, le=600)] = 15
+    uncertain_grace: Annotated[float, Field(ge=0, le=600)] = 5
+    min_useful_life: Annotated[float, Field(ge=0, le=600)] = 60
+
+
+def _is_limit(text: str) -> str:
+    parse_limit(text)
+    return text
+
+
+_LimitText = Annotated[str, AfterValidator(_is_limit)]
+
+
+class LimitsSection(_Section):
+    """``[limits]``: lists of ``count/seconds``; an empty list switches a limit off."""
+
+    recipient: list[_LimitText] = ["5/600", "10/86400"]
+    client_ip: list[_LimitText] = ["20/600"]
+    prefix: list[_LimitText] = ["500/600"]
+    app: list[_LimitText] = []
+
+
+class HashSection(_Section):
+    """``[hash]``: the cost of argon2id, by profile; ``threads`` of the pool (default: one a core)."""
+
+    profile: Literal["owasp", "rfc9106-low-memory", "light", "minimum"] = "owasp"
+    threads: Annotated[int | None, Field(ge=1, le=64)] = None
+
+
+class NumbersSection(_Section):
+    """``[numbers]``: the number types that get no codes."""
+
+    refuse: frozenset[NumberType] = frozenset(
+        {
+            NumberType.LANDLINE,
+            NumberType.PREMIUM,
+            NumberType.SHARED_COST,
+            NumberType.PAGER,
+            NumberType.UAN,
+            NumberType.VOICEMAIL,
+        }
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. Top-level ones may also stand in the environment as ``COUNTERSIGN_<NAME>``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COUNTERSIGN_",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    keys: Annotated[SecretStr, Field(alias="COUNTERSIGN_KEYS")]
+    redis_url: Annotated[SecretStr, Field(alias="REDIS_URL")]
+    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
+    telnyx_public_key: Annotated[str, Field(alias="TELNYX_PUBLIC_KEY", min_length=1)]
+
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+    telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
+        "https://api.telnyx.com/v2"
+    )
+    app_name: Annotated[str, Field(min_length=1, max_length=_MAX_APP_NAME)] = "Countersign"
+    senders: Annotated[dict[str, SenderSection], Field(min_length=1)]
+    routes: Annotated[list[RouteSection], Field(min_length=1)]
+    codes: CodesSection = CodesSection()
+    limits: LimitsSection = LimitsSection()
+    hash: HashSection = HashSection()
+    numbers: NumbersSection = NumbersSection()
+    retention: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # The environment wins over the TOML file, whose content is given as init values.
+        return env_settings, init_settings
+
+    @field_validator("app_name")
+    @classmethod
+    def _fits_gsm(cls, name: str) -> str:
+        if septets(name) is None:
+            raise ValueError("has a character outside the GSM-7 alphabet")
+        return name
+
+    @field_validator("public_url", "telnyx_base_url")
+    @classmethod
+    def _no_trailing_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_are_strong(cls, keys: SecretStr) -> SecretStr:
+        try:
+            Keyring(parse_keys(keys.get_secret_value()))
+        except KeyringError as error:
+            raise ValueError(str(error)) from None
+        return keys
+
+    @field_validator("telnyx_public_key")
+    @classmethod
+    def _public_keys_are_readable(cls, keys: str) -> str:
+        if not read_public_keys(keys):
+            raise ValueError("names no key")
+        return keys
+
+    @model_validator(mode="after")
+    def _plans_name_senders(self) -> "Settings":
+        unknown = {name for route in self.routes for name in route.plan if name not in self.senders}
+        if unknown:
+            listed = ", ".join(sorted(unknown))
+            raise ValueError(f"routes: a plan names senders that are not configured: {listed}")
+        return self
+
+    def keyring(self) -> Keyring:
+        return Keyring(parse_keys(self.keys.get_secret_value()))
+
+    def public_keys(self) -> tuple[VerifyKey, ...]:
+        return read_public_keys(self.telnyx_public_key)
+
+    def telnyx(self) -> TelnyxConfig:
+        return TelnyxConfig(
+            base_url=self.telnyx_base_url, api_key=self.telnyx_api_key.get_secret_value()
+        )
+
+    def policy(self) -> Policy:
+        codes = self.codes
+        return Policy(
+            max_deliveries=codes.max_deliveries,
+            unconfirmed_grace=_milliseconds(codes.unconfirmed_grace),
+            uncertain_grace=_milliseconds(codes.uncertain_grace),
+            min_useful_life=_milliseconds(codes.min_useful_life),
+        )
+
+    def messages(self) -> Messages:
+        return Messages(self.app_name, self.public_url, _milliseconds(self.codes.resend_after))
+
+    def limits_(self) -> Limits:
+        parsed = {
+            name: tuple(parse_limit(text) for text in texts)
+            for name, texts in self.limits.model_dump().items()
+        }
+        return Limits(**parsed)
+
+    def routing(self) -> Routing:
+        return Routing(
+            senders={name: _sender(name, section) for name, section in self.senders.items()},
+            routes=[Route(frozenset(r.countries), tuple(r.plan)) for r in self.routes],
+            refused_types=self.numbers.refuse,
+            attempts=self.codes.attempts,
+            resend_after=_milliseconds(self.codes.resend_after),
+            app_name=self.app_name,
+        )
+
+    def hash_cost(self) -> HashCost:
+        return HASH_PROFILES[self.hash.profile]
+
+    def lease(self) -> int:
+        """Milliseconds: longer than the longest send, so that a live holder never loses it."""
+        return _milliseconds(SEND_TIMEOUT) + 4 * _SECOND
+
+
+def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the configuration.
+
+    Raises:
+        SettingsError: naming every fault; no secret is repeated.
+    """
+    path = config or (
+        Path(environ["COUNTERSIGN_CONFIG"]) if "COUNTERSIGN_CONFIG" in environ else None
+    )
+    values = _read_toml(path) if path is not None else {}
+    in_file = [name for name in ("keys", "redis_url", *map(str.lower, SECRETS)) if name in values]
+    if in_file:
+        raise SettingsError(
+            f"{path}: {', '.join(in_file)}: secrets come from the environment or from files "
+            f"(COUNTERSIGN_KEYS_FILE ...), not from the TOML file"
+        )
+    secrets = {name: value for name in SECRETS if (value := _secret(name, environ)) is not None}
+    try:
+        return Settings(**{**values, **secrets})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
+def _secret(name: str, environ: Mapping[str, str]) -> str | None:
+    file = environ.get(f"{name}_FILE")
+    if file is None:
+        return environ.get(name)
+    if name in environ:
+        raise SettingsError(f"{name} and {name}_FILE are both set: unset one of them")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE cannot be read: {type(error).__name__}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    lines = [f"the configuration {f'({path}) ' if path else ''}has {error.error_count()} fault(s):"]
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        where = ".".join(str(part) for part in fault["loc"]) or "top level"
+        message = fault["msg"].removeprefix("Value error, ")
+        if where in SECRETS and fault["type"] == "missing":
+            message = f"not set: set {where} or {where}_FILE"
+        elif where == "public_url" and fault["type"] == "missing":
+            message = "not set: the address where Telnyx reaches this service"
+        lines.append(f"  {where}: {message}")
+    return "\n".join(lines)
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * _SECOND)
+
+
+def _sender(name: str, section: SenderSection) -> Sender:
+    return Sender(
+        name=name,
+        kind=section.kind,
+        from_=section.from_,
+        messaging_profile_id=section.messaging_profile_id,
+        report_timeout=_milliseconds(section.report_timeout),
+    )

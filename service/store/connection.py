@@ -1,0 +1,164 @@
+"""The connection to Redis or Valkey: one server or a Cluster, with timeouts, and its start-up checks.
+
+Retries are off: after a lost answer a script may or may not have run, and only the caller knows
+what a second run would mean.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from service.domain.errors import UnavailableError
+
+CONNECT_TIMEOUT = 1.0
+ANSWER_TIMEOUT = 2.0
+POOL_TIMEOUT = 1.0
+CONNECTIONS = 64
+_RETRY_AFTER = 1
+_MIN_REDIS = (6, 2)
+
+log = structlog.get_logger(__name__)
+
+
+class StoreSetupError(Exception):
+    """The server cannot be used as it is; the message says why and what to do."""
+
+
+class Connection:
+    """Commands to the server. Whatever goes wrong on the way is an ``UnavailableError``."""
+
+    def __init__(self, client: "Redis[str] | RedisCluster[str]") -> None:  # type: ignore[type-arg]
+        self._client = client
+
+    @classmethod
+    async def open(cls, url: str) -> "Connection":
+        """Connect to ``redis://``, ``rediss://`` or ``unix://`` (one server), or to
+        ``redis+cluster://`` / ``rediss+cluster://``.
+
+        Raises:
+            UnavailableError: the server does not answer.
+            StoreSetupError: the URL has another scheme.
+        """
+        connection = cls(_client(url))
+        await connection.ping()
+        return connection
+
+    async def ping(self) -> None:
+        # The first use of a Cluster client must not be concurrent (redis-py 8.1 fails then).
+        if isinstance(self._client, RedisCluster):
+            await self._guard(self._client.initialize())
+        await self.command("PING")
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def command(self, *parts: str | float | bytes) -> Any:
+        return await self._guard(self._client.execute_command(*parts))
+
+    async def commands(self, batch: Sequence[Sequence[str | float | bytes]]) -> list[Any]:
+        """Several independent commands in one round trip (on a Cluster: one to each server)."""
+        if isinstance(self._client, RedisCluster):
+            return list(await asyncio.gather(*(self.command(*parts) for parts in batch)))
+        pipeline = self._client.pipeline(transaction=False)
+        for parts in batch:
+            pipeline.execute_command(*parts)
+        return cast("list[Any]", await self._guard(pipeline.execute()))
+
+    async def evalsha(self, sha: str, keys: Sequence[str], args: Sequence[str]) -> Any:
+        """Run a loaded script. Raises NoScriptError if the server does not know it."""
+        return await self._guard(self._client.evalsha(sha, len(keys), *keys, *args))
+
+    async def eval(self, source: str, keys: Sequence[str], args: Sequence[str]) -> Any:
+        return await self._guard(self._client.eval(source, len(keys), *keys, *args))
+
+    async def time(self) -> int:
+        """The server's time in milliseconds since the epoch (any one server of a Cluster)."""
+        if isinstance(self._client, RedisCluster):
+            node = self._client.get_default_node()
+            seconds, micros = await self._guard(self._client.time(target_nodes=node))
+        else:
+            seconds, micros = await self._guard(self._client.time())
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def check(self) -> None:
+        """Refuse a server that is too old; warn of one that may lose logins.
+
+        Raises:
+            StoreSetupError: the server is older than Redis 6.2.
+        """
+        for info in await self._infos():
+            version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
+            if "valkey_version" not in info and version < _MIN_REDIS:
+                raise StoreSetupError(f"Redis {info['redis_version']} is too old: use 6.2 or newer")
+            policy = info.get("maxmemory_policy", "noeviction")
+            if policy != "noeviction":
+                log.warning("redis.evicts", policy=policy, fix="set maxmemory-policy noeviction")
+            if not info.get("aof_enabled"):
+                log.warning("redis.forgets", fix="set appendonly yes, or a restart loses logins")
+
+    async def _infos(self) -> list[dict[str, Any]]:
+        if isinstance(self._client, RedisCluster):
+            answer = await self._guard(self._client.info(target_nodes=RedisCluster.PRIMARIES))
+            return list(answer.values()) if "redis_version" not in answer else [answer]
+        return [await self._guard(self._client.info())]
+
+    async def _guard(self, call: Awaitable[Any]) -> Any:
+        try:
+            return await call
+        except NoScriptError:
+            raise
+        except ResponseError as error:
+            if str(error).startswith(_TRANSIENT):
+                raise _unavailable() from error
+            raise
+        # redis-py lets raw AttributeError and TypeError through where a connection breaks under
+        # it (issue 4287), so the net is wider than its own exceptions.
+        except (RedisError, OSError, TimeoutError, AttributeError, TypeError) as error:
+            log.warning("redis.unavailable", error=type(error).__name__)
+            raise _unavailable() from error
+
+
+_TRANSIENT = (
+    "LOADING",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MISCONF",
+    "OOM",
+    "BUSY",
+)
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError("The store does not answer; try again.", _RETRY_AFTER)
+
+
+def _client(url: str) -> "Redis[str] | RedisCluster[str]":  # type: ignore[type-arg]
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "protocol": 2,
+        "socket_timeout": ANSWER_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    parts = urlsplit(url)
+    if parts.scheme in ("redis+cluster", "rediss+cluster"):
+        plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster")))
+        return RedisCluster.from_url(plain, socket_connect_timeout=CONNECT_TIMEOUT, **options)
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise StoreSetupError(
+            "REDIS_URL must begin with redis://, rediss://, unix://, redis+cluster:// or rediss+cluster://"
+        )
+    if parts.scheme != "unix":
+        options["socket_connect_timeout"] = CONNECT_TIMEOUT
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=CONNECTIONS, timeout=POOL_TIMEOUT, **options
+    )
+    return Redis.from_pool(pool)

@@ -1,0 +1,112 @@
+"""Every key name. All keys of a recipient carry its partition's hash tag, so that each script is one
+round trip and atomic on one Redis and on a Cluster alike.
+
+A verification's id carries its partition: ``ver_`` + two digits + 32 hexadecimal digits.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+
+PARTITIONS = 64
+META = "cs:meta"
+_ID = re.compile(r"ver_([0-9]{2})[0-9a-f]{32}", re.ASCII)
+
+
+def partition_of(digest: str) -> int:
+    """The partition of a look-up id, or of any other hexadecimal digest."""
+    return int(digest[:8], 16) % PARTITIONS
+
+
+def prefix(partition: int) -> str:
+    return f"cs:{{{partition:02d}}}:"
+
+
+def new_id(recipient_id: str) -> str:
+    """An unguessable id (128 random bits) in the recipient's partition."""
+    return f"ver_{partition_of(recipient_id):02d}{secrets.token_hex(16)}"
+
+
+def is_id(text: str) -> bool:
+    """Whether the text can be the id of a verification."""
+    match = _ID.fullmatch(text)
+    return match is not None and int(match[1]) < PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKeys:
+    """The keys that follow from a verification's id."""
+
+    id: str
+
+    @property
+    def prefix(self) -> str:
+        return prefix(int(self.id[4:6]))
+
+    @property
+    def record(self) -> str:
+        return f"{self.prefix}v:{self.id}"
+
+    @property
+    def codes(self) -> str:
+        return f"{self.prefix}c:{self.id}"
+
+    @property
+    def due(self) -> str:
+        return f"{self.prefix}due"
+
+    @property
+    def audit(self) -> str:
+        return f"{self.prefix}audit"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientKeys:
+    """The keys that follow from a recipient's look-up id."""
+
+    recipient_id: str
+
+    @property
+    def prefix(self) -> str:
+        return prefix(partition_of(self.recipient_id))
+
+    @property
+    def opt_out(self) -> str:
+        return f"{self.prefix}o:{self.recipient_id}"
+
+    @property
+    def opt_outs(self) -> str:
+        return f"{self.prefix}oo"
+
+    @property
+    def active(self) -> str:
+        return f"{self.prefix}a:{self.recipient_id}"
+
+    @property
+    def limit(self) -> str:
+        return f"{self.prefix}l:{self.recipient_id}:recipient"
+
+    @property
+    def due(self) -> str:
+        return f"{self.prefix}due"
+
+    @property
+    def audit(self) -> str:
+        return f"{self.prefix}audit"
+
+    def pending(self, app: str, purpose: str) -> str:
+        return f"{self.prefix}p:{self.recipient_id}:{app}:{purpose}"
+
+
+def shared_limit(name: str, digest: str) -> str:
+    """The counter of a limit that belongs to no recipient, in its own partition."""
+    return f"{prefix(partition_of(digest))}l:{digest}:{name}"
+
+
+def reservation(digest: str) -> str:
+    """The reservation of an Idempotency-Key, by the keyed digest of app and key."""
+    return f"{prefix(partition_of(digest))}i:{digest}"
+
+
+API_KEYS = "cs:api-keys"
+"""One hash: key id -> entry. Few, and read through a cache, so they need no partition."""

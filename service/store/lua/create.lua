@@ -1,0 +1,34 @@
+-- Creates a verification, leased by its creator, and cancels the one that it supersedes.
+-- keys: record codes due active pending opt_out limit audit
+-- args: id prefix now base salt app attempts expires_at ttl retention resend_after lease lease_until windows event superseded_event
+-- include: audit window close
+-- reply: ok | exists | opted_out | limited count seconds wait
+if redis.call('EXISTS', record) == 1 then return { 'exists' } end
+if redis.call('EXISTS', opt_out) == 1 then return { 'opted_out' } end
+local verdict = take(limit, windows, id, tonumber(now))
+if verdict[1] ~= 'ok' then return verdict end
+
+local older = redis.call('GET', pending)
+if older then
+  -- Same recipient, so same partition and slot: the key may be built here.
+  local older_record = prefix .. 'v:' .. older
+  local status = redis.call('HGET', older_record, 'status')
+  if status == 'pending' or status == 'undeliverable' then
+    close(older_record, prefix .. 'c:' .. older, older, 'canceled', 'superseded', now, false)
+    append_audit_with(superseded_event, { verification = older })
+  end
+end
+
+redis.call('HSET', record, 'base', base, 'app', app, 'status', 'pending', 'rev', 1,
+  'attempts_allowed', attempts, 'expires_at', expires_at, 'resend_after', resend_after,
+  'lease', lease, 'lease_until', lease_until)
+redis.call('PEXPIRE', record, retention)
+redis.call('HSET', codes, 'salt', salt)
+redis.call('PEXPIRE', codes, ttl)
+redis.call('SET', pending, id, 'PX', ttl)
+redis.call('ZADD', active, expires_at, id)
+redis.call('ZREMRANGEBYSCORE', active, '-inf', now)
+redis.call('PEXPIRE', active, retention)
+redis.call('ZADD', due, lease_until, id)
+append_audit(event)
+return { 'ok' }

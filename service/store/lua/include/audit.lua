@@ -1,0 +1,11 @@
+-- needs: audit
+local function append_audit(event)
+  redis.call('XADD', audit, '*', 'event', event)
+end
+
+-- An event that Python could not complete, because only the script knows some of its fields.
+local function append_audit_with(event, fields)
+  local decoded = cjson.decode(event)
+  for name, value in pairs(fields) do decoded[name] = value end
+  append_audit(cjson.encode(decoded))
+end

@@ -1,0 +1,33 @@
+-- Compares a counted attempt with every code sent, approves at most once, locks after the last.
+-- keys: record codes due active audit
+-- args: id now digest approved_event rejected_event locked_event
+-- include: audit close
+-- reply: approved number remaining | rejected remaining | locked | closed status
+local status = redis.call('HGET', record, 'status')
+if status ~= 'pending' and status ~= 'undeliverable' then return { 'closed', status } end
+
+local proven = ''
+local stored = redis.call('HGETALL', codes)
+for i = 1, #stored, 2 do
+  -- No early end: the time taken says nothing about which code, if any, was right.
+  if string.sub(stored[i], 1, 1) == 'd' and stored[i + 1] == digest then
+    proven = string.sub(stored[i], 2)
+  end
+end
+
+local allowed = tonumber(redis.call('HGET', record, 'attempts_allowed'))
+local remaining = math.max(allowed - tonumber(redis.call('HGET', record, 'attempts')), 0)
+if proven ~= '' then
+  redis.call('HSET', record, 'proven', proven)
+  close(record, codes, id, 'approved', 'approved', now, false)
+  append_audit_with(approved_event, { delivery = tonumber(proven), attempts_remaining = remaining })
+  return { 'approved', proven, tostring(remaining) }
+end
+-- Attempts under way count as used but may yet be right: only the last to settle locks.
+if redis.call('HINCRBY', record, 'settled', 1) >= allowed then
+  close(record, codes, id, 'locked', 'attempts_exhausted', now, false)
+  append_audit(locked_event)
+  return { 'locked' }
+end
+append_audit_with(rejected_event, { attempts_remaining = remaining })
+return { 'rejected', tostring(remaining) }

@@ -1,0 +1,6 @@
+-- Counts against one limit.
+-- keys: limit
+-- args: windows member now
+-- include: window
+-- reply: ok | limited count seconds wait
+return take(limit, windows, member, tonumber(now))

@@ -1,0 +1,155 @@
+"""A verification's record: the hash in Redis to and from the domain's values.
+
+Fields: ``base`` (what the start fixed), ``d1`` ... (a delivery begun), ``o1`` (its outcome), ``g1`` (when it was
+reconciled), ``r1:<event>`` (its reports), and the counters that scripts keep.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from service.domain.plan import Sender, SenderKind
+from service.domain.text import Transaction
+from service.domain.verification import (
+    Accepted,
+    Delivery,
+    DeliveryStatus,
+    Fault,
+    NotSent,
+    Outcome,
+    ProviderError,
+    Reason,
+    Refused,
+    Report,
+    Status,
+    Uncertain,
+    Verification,
+)
+
+_BASE_FIELDS = (
+    "app", "purpose", "country", "masked", "recipient_id", "sealed", "key_id", "created_at",
+    "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
+)  # fmt: skip
+_OUTCOMES = {"accepted": Accepted, "refused": Refused, "not_sent": NotSent, "uncertain": Uncertain}
+_OUTCOME_WORDS = {kind: word for word, kind in _OUTCOMES.items()}
+
+
+def dump(value: object) -> str:
+    """Compact JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def dump_base(v: Verification) -> str:
+    base = {name: getattr(v, name) for name in _BASE_FIELDS if getattr(v, name) is not None}
+    base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
+    if v.transaction is not None:
+        base["transaction"] = asdict(v.transaction)
+    return dump(base)
+
+
+def dump_delivery(delivery: Delivery) -> str:
+    return dump(
+        {
+            "sender": delivery.sender,
+            "kind": delivery.kind,
+            "reason": delivery.reason,
+            "begun_at": delivery.begun_at,
+        }
+    )
+
+
+def dump_outcome(outcome: Outcome) -> str:
+    return dump({"is": _OUTCOME_WORDS[type(outcome)], **asdict(outcome)})
+
+
+def dump_report(report: Report) -> str:
+    found = {name: value for name, value in asdict(report).items() if value not in (None, ())}
+    del found["event_id"]  # it is the field's name
+    return dump(found)
+
+
+def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> Verification:
+    """Fold a record. A sender that the configuration no longer has falls out of the plan."""
+    base = json.loads(fields["base"])
+    plan = tuple(senders[name] for name in base.pop("plan") if name in senders)
+    transaction = base.pop("transaction", None)
+    proven = fields.get("proven")
+    closed = fields.get("reason")
+    return Verification(
+        id=id_,
+        plan=plan,
+        **base,
+        transaction=Transaction(**transaction) if transaction else None,
+        status=Status(fields["status"]),
+        closed_reason=Reason(closed) if closed else None,
+        attempts_used=int(fields.get("attempts", 0)),
+        last_attempt_at=int(fields.get("attempt_at", 0)),
+        resends_asked=int(fields.get("resends", 0)),
+        resend_after=int(fields["resend_after"]),
+        opted_out="opted_out" in fields,
+        deliveries=_load_deliveries(fields, int(proven) if proven else None),
+        rev=int(fields["rev"]),
+    )
+
+
+def _load_deliveries(fields: Mapping[str, str], proven: int | None) -> tuple[Delivery, ...]:
+    reports: dict[int, list[Report]] = {}
+    for name, value in fields.items():
+        if name.startswith("r") and ":" in name:
+            of, event_id = name[1:].split(":", 1)
+            reports.setdefault(int(of), []).append(_load_report(event_id, json.loads(value)))
+    deliveries = []
+    number = 1
+    while (begun := fields.get(f"d{number}")) is not None:
+        outcome = fields.get(f"o{number}")
+        reconciled = fields.get(f"g{number}")
+        of_this = sorted(reports.get(number, ()), key=lambda report: report.event_id)
+        deliveries.append(
+            _load_delivery(
+                number,
+                json.loads(begun),
+                outcome=_load_outcome(json.loads(outcome)) if outcome else None,
+                reports=tuple(of_this),
+                reconciled_at=int(reconciled) if reconciled else None,
+                proven=number == proven,
+            )
+        )
+        number += 1
+    return tuple(deliveries)
+
+
+def _load_delivery(number: int, begun: dict[str, Any], **facts: Any) -> Delivery:
+    return Delivery(
+        number=number,
+        sender=begun["sender"],
+        kind=SenderKind(begun["kind"]),
+        reason=Reason(begun["reason"]),
+        begun_at=begun["begun_at"],
+        **facts,
+    )
+
+
+def _load_outcome(found: dict[str, Any]) -> Outcome:
+    kind = _OUTCOMES[found.pop("is")]
+    if "errors" in found:
+        found["errors"] = _load_errors(found["errors"])
+    if "fault" in found:
+        found["fault"] = Fault(found["fault"])
+    outcome: Outcome = kind(**found)
+    return outcome
+
+
+def _load_report(event_id: str, found: dict[str, Any]) -> Report:
+    fault = found.pop("fault", None)
+    return Report(
+        event_id=event_id,
+        status=DeliveryStatus(found.pop("status")),
+        fault=Fault(fault) if fault else None,
+        errors=_load_errors(found.pop("errors", ())),
+        **found,
+    )
+
+
+def _load_errors(found: list[dict[str, str]]) -> tuple[ProviderError, ...]:
+    return tuple(ProviderError(**error) for error in found)

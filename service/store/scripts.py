@@ -1,0 +1,128 @@
+"""The Lua scripts: loaded from ``lua/``, their names bound, run by digest.
+
+A script begins with comment lines that are its contract::
+
+    -- What it does.
+    -- keys: record due
+    -- args: id now
+    -- include: audit
+    -- reply: ok | closed
+
+From them the ``local`` lines are made, so that nobody counts positions, and a call whose names
+differ is refused before it reaches the server.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from redis.exceptions import NoScriptError
+
+from service.store.connection import Connection
+
+_HEADER = re.compile(r"^-- (keys|args|include|reply): *(.*)$", re.MULTILINE)
+
+Reply = list[str]
+Names = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script: the names of its keys and arguments in order, and its full source."""
+
+    name: str
+    keys: tuple[str, ...]
+    args: tuple[str, ...]
+    source: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of a script."""
+
+    script: str
+    keys: Names
+    args: Names
+
+
+class Scripts:
+    """All scripts, on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._scripts = load_scripts()
+
+    async def run(self, name: str, keys: Names, args: Names) -> Reply:
+        """Run a script; its reply's first item is a word of the ``reply:`` line.
+
+        Raises:
+            TypeError: the names differ from the script's header.
+            UnavailableError: the server did not answer; the script may have run.
+        """
+        script = self._scripts[name]
+        key_list, arg_list = _ordered(script, keys, args)
+        try:
+            reply = await self._connection.evalsha(script.sha, key_list, arg_list)
+        except NoScriptError:
+            reply = await self._connection.eval(script.source, key_list, arg_list)
+        return [str(item) for item in reply]
+
+    async def run_all(self, calls: list[Call]) -> list[Reply]:
+        """Run several independent calls in one round trip."""
+        if len(calls) == 1:
+            return [await self.run(calls[0].script, calls[0].keys, calls[0].args)]
+        batch: list[list[str | float | bytes]] = []
+        for call in calls:
+            script = self._scripts[call.script]
+            key_list, arg_list = _ordered(script, call.keys, call.args)
+            batch.append(["EVALSHA", script.sha, len(key_list), *key_list, *arg_list])
+        try:
+            replies = await self._connection.commands(batch)
+        except NoScriptError:
+            # None of them ran, for they are runs of scripts that this server does not know yet.
+            return [await self.run(call.script, call.keys, call.args) for call in calls]
+        return [[str(item) for item in reply] for reply in replies]
+
+
+def load_scripts() -> dict[str, Script]:
+    """Read every script of the package. Raises ValueError if a header is missing."""
+    folder = resources.files("service.store") / "lua"
+    includes = {
+        entry.name.removesuffix(".lua"): entry.read_text()
+        for entry in (folder / "include").iterdir()
+        if entry.name.endswith(".lua")
+    }
+    names = [entry.name for entry in folder.iterdir() if entry.name.endswith(".lua")]
+    return {
+        name.removesuffix(".lua"): _build(
+            name.removesuffix(".lua"), (folder / name).read_text(), includes
+        )
+        for name in names
+    }
+
+
+def _build(name: str, text: str, includes: Mapping[str, str]) -> Script:
+    header = dict(_HEADER.findall(text))
+    missing = {"keys", "args", "reply"} - header.keys()
+    if missing:
+        raise ValueError(f"{name}.lua: the header lacks {', '.join(sorted(missing))}")
+    keys = tuple(header["keys"].split())
+    args = tuple(header["args"].split())
+    bindings = [f"local {key} = KEYS[{i}]" for i, key in enumerate(keys, start=1)]
+    bindings += [f"local {arg} = ARGV[{i}]" for i, arg in enumerate(args, start=1)]
+    parts = [*bindings, *(includes[item] for item in header.get("include", "").split()), text]
+    source = "\n".join(parts)
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, keys, args, source, sha)
+
+
+def _ordered(script: Script, keys: Names, args: Names) -> tuple[list[str], list[str]]:
+    if keys.keys() != set(script.keys) or args.keys() != set(script.args):
+        raise TypeError(
+            f"{script.name}.lua takes keys {script.keys} and args {script.args}, "
+            f"not {tuple(keys)} and {tuple(args)}"
+        )
+    return [str(keys[name]) for name in script.keys], [str(args[name]) for name in script.args]

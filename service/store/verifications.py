@@ -1,0 +1,375 @@
+"""Verifications in Redis: created, claimed, advanced and closed, one script for each transition."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from service.domain.audit import Event
+from service.domain.guard import Exceeded, Limit
+from service.domain.plan import Sender
+from service.domain.verification import Delivery, Outcome, Reason, Report, Status, Verification
+from service.store import keys
+from service.store.connection import Connection
+from service.store.keys import RecipientKeys, VerificationKeys
+from service.store.records import (
+    dump,
+    dump_base,
+    dump_delivery,
+    dump_outcome,
+    dump_report,
+    load,
+)
+from service.store.scripts import Names, Reply, Scripts
+
+MOST_REPORTS = 16
+_DUE_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A verification under a lease: what its holder needs to advance it."""
+
+    verification: Verification
+    lease: str
+    salt: bytes
+
+    def on(self, verification: Verification) -> "Claim":
+        """The same lease, over what the holder itself made of the verification."""
+        return replace(self, verification=verification)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A counted attempt: what is needed to digest the typed code."""
+
+    verification: Verification
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OptedOut:
+    """The recipient is opted out: nothing was created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The id is there already: the first try of the same idempotent start created it."""
+
+
+class VerificationStore:
+    """Reads and transitions. ``lease`` is in milliseconds, ``retention`` (how long a record outlives
+    its code) too."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        scripts: Scripts,
+        senders: Mapping[str, Sender],
+        *,
+        lease: int,
+        retention: int,
+    ) -> None:
+        self._connection = connection
+        self._scripts = scripts
+        self._senders = senders
+        self._lease = lease
+        self._retention = retention
+
+    async def get(self, id_: str) -> Verification | None:
+        if not keys.is_id(id_):
+            return None
+        flat = await self._connection.command("HGETALL", VerificationKeys(id_).record)
+        return load(id_, _pairs(flat), self._senders) if flat else None
+
+    async def create(
+        self,
+        v: Verification,
+        salt: bytes,
+        windows: Sequence[Limit],
+        event: Event,
+        superseded: Event,
+    ) -> Claim | Exceeded | OptedOut | Exists:
+        """Create, and hold the lease at once: the creator is the first to advance it."""
+        k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
+        lease = secrets.token_hex(8)
+        reply = await self._scripts.run(
+            "create",
+            {
+                "record": k.record,
+                "codes": k.codes,
+                "due": k.due,
+                "audit": k.audit,
+                "active": of_recipient.active,
+                "pending": of_recipient.pending(v.app, v.purpose),
+                "opt_out": of_recipient.opt_out,
+                "limit": of_recipient.limit,
+            },
+            {
+                "id": v.id,
+                "prefix": k.prefix,
+                "now": v.created_at,
+                "base": dump_base(v),
+                "salt": salt.hex(),
+                "app": v.app,
+                "attempts": v.attempts_allowed,
+                "expires_at": v.expires_at,
+                "ttl": v.expires_at - v.created_at,
+                "retention": v.expires_at - v.created_at + self._retention,
+                "resend_after": v.resend_after,
+                "lease": lease,
+                "lease_until": v.created_at + self._lease,
+                "windows": _windows(windows),
+                "event": dump(event),
+                "superseded_event": dump(superseded),
+            },
+        )
+        match reply[0]:
+            case "opted_out":
+                return OptedOut()
+            case "exists":
+                return Exists()
+            case "limited":
+                return exceeded("recipient", reply)
+            case _:
+                return Claim(replace(v, rev=1), lease, salt)
+
+    async def claim(self, id_: str, now: int) -> Claim | None:
+        """Take the lease; ``None`` if it is held, or there is nothing left to do."""
+        k = VerificationKeys(id_)
+        lease = secrets.token_hex(8)
+        reply = await self._scripts.run(
+            "claim",
+            {"record": k.record, "codes": k.codes, "due": k.due},
+            {"id": id_, "now": now, "lease": lease, "lease_until": now + self._lease},
+        )
+        if reply[0] != "ok":
+            return None
+        v = load(id_, _pairs(reply[2:]), self._senders)
+        return Claim(v, lease, bytes.fromhex(reply[1]))
+
+    async def begin_delivery(
+        self, claim: Claim, delivery: Delivery, digest: bytes, resend_after: int, event: Event
+    ) -> str:
+        """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``.
+        Only ``ok`` allows the POST."""
+        v, k = claim.verification, VerificationKeys(claim.verification.id)
+        reply = await self._scripts.run(
+            "begin_delivery",
+            {
+                "record": k.record,
+                "codes": k.codes,
+                "due": k.due,
+                "opt_out": RecipientKeys(v.recipient_id).opt_out,
+                "audit": k.audit,
+            },
+            {
+                "id": v.id,
+                "lease": claim.lease,
+                "lease_until": delivery.begun_at + self._lease,
+                "rev": v.rev,
+                "number": delivery.number,
+                "delivery": dump_delivery(delivery),
+                "digest": digest.hex(),
+                "resend_after": resend_after,
+                "event": dump(event),
+            },
+        )
+        return reply[0]
+
+    async def record_outcome(
+        self, claim: Claim, number: int, outcome: Outcome, due_at: int | None, event: Event
+    ) -> str:
+        """Record what became of a POST: ``ok``, ``changed`` or ``lost``. With ``due_at`` the lease is
+        given back, unless new facts came in (``changed``)."""
+        return await self._record(claim, f"o{number}", dump_outcome(outcome), due_at, event)
+
+    async def record_reconciled(self, claim: Claim, number: int, at: int, event: Event) -> str:
+        """Record that Telnyx was asked what became of a delivery; as ``record_outcome``."""
+        return await self._record(claim, f"g{number}", str(at), None, event)
+
+    async def _record(
+        self, claim: Claim, field: str, value: str, due_at: int | None, event: Event
+    ) -> str:
+        k = VerificationKeys(claim.verification.id)
+        reply = await self._scripts.run(
+            "record_outcome",
+            {"record": k.record, "due": k.due, "audit": k.audit},
+            {
+                "id": k.id,
+                "lease": claim.lease,
+                "rev": claim.verification.rev,
+                "field": field,
+                "value": value,
+                "due_at": "" if due_at is None else due_at,
+                "event": dump(event),
+            },
+        )
+        return reply[0]
+
+    async def wait(self, claim: Claim, due_at: int) -> str:
+        """Give the lease back until ``due_at``: ``ok``, ``changed`` or ``lost``."""
+        k = VerificationKeys(claim.verification.id)
+        args: Names = {
+            "id": k.id,
+            "lease": claim.lease,
+            "rev": claim.verification.rev,
+            "due_at": due_at,
+        }
+        reply = await self._scripts.run("wait", {"record": k.record, "due": k.due}, args)
+        return reply[0]
+
+    async def close(
+        self, claim: Claim, status: Status, reason: Reason, now: int, event: Event
+    ) -> str:
+        """End it as decided: ``ok``, ``changed`` or ``lost``."""
+        v, k = claim.verification, VerificationKeys(claim.verification.id)
+        reply = await self._scripts.run(
+            "close",
+            _closing_keys(k, v.recipient_id),
+            {
+                "id": v.id,
+                "lease": claim.lease,
+                "rev": v.rev,
+                "now": now,
+                "status": status,
+                "reason": reason,
+                "event": dump(event),
+            },
+        )
+        return reply[0]
+
+    async def cancel(self, v: Verification, app: str, now: int, event: Event) -> Reply:
+        """Cancel for the app: ``ok``, ``unknown`` or ``closed`` with the status."""
+        return await self._scripts.run(
+            "cancel",
+            _closing_keys(VerificationKeys(v.id), v.recipient_id),
+            {"id": v.id, "app": app, "now": now, "event": dump(event)},
+        )
+
+    async def ask_resend(
+        self, id_: str, app: str, now: int, resend_after: int, event: Event
+    ) -> Reply:
+        """Record the wish: ``due``, ``leased``, ``unknown``, ``closed`` status or ``too_soon`` wait."""
+        k = VerificationKeys(id_)
+        return await self._scripts.run(
+            "ask_resend",
+            {"record": k.record, "due": k.due, "audit": k.audit},
+            {
+                "id": id_,
+                "app": app,
+                "now": now,
+                "resend_after": resend_after,
+                "event": dump(event),
+            },
+        )
+
+    async def record_report(
+        self, id_: str, number: int, report: Report, now: int, event: Event
+    ) -> str:
+        """Add a report: ``due``, ``leased``, ``closed``, ``repeated`` or ``unknown``."""
+        k = VerificationKeys(id_)
+        reply = await self._scripts.run(
+            "record_report",
+            {"record": k.record, "due": k.due, "audit": k.audit},
+            {
+                "id": id_,
+                "now": now,
+                "number": number,
+                "event_id": report.event_id,
+                "report": dump_report(report),
+                "most": MOST_REPORTS,
+                "event": dump(event),
+            },
+        )
+        return reply[0]
+
+    async def count_attempt(
+        self, id_: str, app: str, now: int, grace_until: int, event: Event
+    ) -> Attempt | Reply:
+        """Count before comparing; otherwise ``unknown``, ``closed`` status or ``exhausted``."""
+        k = VerificationKeys(id_)
+        reply = await self._scripts.run(
+            "count_attempt",
+            {"record": k.record, "codes": k.codes, "due": k.due, "audit": k.audit},
+            {
+                "id": id_,
+                "app": app,
+                "now": now,
+                "grace_until": grace_until,
+                "event": dump(event),
+            },
+        )
+        if reply[0] != "ok":
+            return reply
+        v = load(id_, _pairs(reply[2:]), self._senders)
+        return Attempt(v, bytes.fromhex(reply[1]))
+
+    async def settle_attempt(
+        self, v: Verification, now: int, digest: bytes, events: Sequence[Event]
+    ) -> Reply:
+        """Compare: ``approved`` delivery remaining, ``rejected`` remaining, ``locked`` or ``closed``
+        status. ``events``: for approved, rejected and locked."""
+        approved, rejected, locked = map(dump, events)
+        return await self._scripts.run(
+            "settle_attempt",
+            _closing_keys(VerificationKeys(v.id), v.recipient_id),
+            {
+                "id": v.id,
+                "now": now,
+                "digest": digest.hex(),
+                "approved_event": approved,
+                "rejected_event": rejected,
+                "locked_event": locked,
+            },
+        )
+
+    async def due(self, now: int) -> list[tuple[str, int]]:
+        """Ids that are due in any partition, with their deadlines, in one round trip."""
+        batch = [
+            (
+                "ZRANGE",
+                f"{keys.prefix(p)}due",
+                "-inf",
+                now,
+                "BYSCORE",
+                "LIMIT",
+                0,
+                _DUE_BATCH,
+                "WITHSCORES",
+            )
+            for p in range(keys.PARTITIONS)
+        ]
+        found = []
+        for flat in await self._connection.commands(batch):
+            found += [(str(id_), int(float(at))) for id_, at in _pairs(flat).items()]
+        return found
+
+
+def exceeded(limit: str, reply: Reply) -> Exceeded:
+    """Read a script's ``limited count seconds wait``."""
+    return Exceeded(limit, Limit(int(reply[1]), int(reply[2])), int(reply[3]))
+
+
+def _windows(windows: Sequence[Limit]) -> str:
+    return ",".join(f"{window.count}/{window.seconds}" for window in windows)
+
+
+def _closing_keys(k: VerificationKeys, recipient_id: str) -> dict[str, str]:
+    return {
+        "record": k.record,
+        "codes": k.codes,
+        "due": k.due,
+        "active": RecipientKeys(recipient_id).active,
+        "audit": k.audit,
+    }
+
+
+def _pairs(flat: object) -> dict[str, str]:
+    """A flat reply (or redis-py's own dict or pairs) as a dict."""
+    if isinstance(flat, dict):
+        return flat
+    if not isinstance(flat, list):
+        return {}
+    if flat and isinstance(flat[0], tuple | list):
+        return dict(flat)
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,118 @@
+"""Logs and metrics: every name is defined here. Neither ever carries a number, a code or a text."""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from service.domain.plan import SenderKind
+from service.domain.verification import Outcome, Reason, Report, Status, Verification
+
+_SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """JSON lines on standard error. Request and response bodies are never logged."""
+    # httpx logs each URL at INFO, and a webhook URL's ref is a capability.
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+class Metrics:
+    """What an on-call person needs, in a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self._starts = Counter(
+            "countersign_starts", "Verifications started", ["country", "purpose"], registry=registry
+        )
+        self._deliveries = Counter(
+            "countersign_deliveries",
+            "Deliveries by sender kind, reason and Telnyx's answer",
+            ["kind", "reason", "outcome"],
+            registry=registry,
+        )
+        self._reports = Counter(
+            "countersign_reports", "Delivery reports recorded", ["status"], registry=registry
+        )
+        self._closed = Counter(
+            "countersign_closed",
+            "Verifications that ended",
+            ["status", "reason"],
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "countersign_attempts", "Codes compared", ["approved"], registry=registry
+        )
+        self._approval_seconds = Histogram(
+            "countersign_approval_seconds",
+            "From start to approval",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._limited = Counter(
+            "countersign_limited", "Starts refused by a limit", ["limit"], registry=registry
+        )
+        self._unlimited_ip = Counter(
+            "countersign_starts_without_client_ip",
+            "Starts that the client_ip limit could not count",
+            registry=registry,
+        )
+        self._webhooks_refused = Counter(
+            "countersign_webhooks_refused", "Webhooks refused", ["reason"], registry=registry
+        )
+        self._late = Histogram(
+            "countersign_due_late_seconds",
+            "How late a worker came to a deadline",
+            buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
+            registry=registry,
+        )
+        self.hashing = Gauge(
+            "countersign_hash_pool_in_use", "Places of the hash pool in use", registry=registry
+        )
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self.registry)
+
+    def started(self, country: str, purpose: str) -> None:
+        self._starts.labels(country, purpose).inc()
+
+    def delivery(self, kind: SenderKind, reason: Reason, outcome: Outcome) -> None:
+        self._deliveries.labels(kind, reason, type(outcome).__name__.lower()).inc()
+
+    def reported(self, report: Report) -> None:
+        self._reports.labels(report.status).inc()
+
+    def closed(self, status: Status, reason: Reason) -> None:
+        self._closed.labels(status, reason).inc()
+
+    def attempt(self, v: Verification, approved: bool, now: int) -> None:
+        self._attempts.labels(str(approved).lower()).inc()
+        if approved:
+            self.closed(Status.APPROVED, Reason.APPROVED)
+            self._approval_seconds.observe((now - v.created_at) / 1000)
+
+    def limited(self, limit: str) -> None:
+        self._limited.labels(limit).inc()
+
+    def without_client_ip(self) -> None:
+        self._unlimited_ip.inc()
+
+    def webhook_refused(self, reason: str) -> None:
+        self._webhooks_refused.labels(reason).inc()
+
+    def late(self, milliseconds: int) -> None:
+        self._late.observe(milliseconds / 1000)

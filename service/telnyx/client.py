@@ -1,0 +1,161 @@
+"""The Telnyx Messaging client: one POST per delivery, and GET to reconcile.
+
+Expected outcomes are values. A send is never repeated in here: Telnyx declares no idempotency key for
+messages, so after a lost answer the message may or may not exist (``Uncertain``), and only a
+connection that was never made, or a 429, is surely not a message (``NotSent``).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+import structlog
+
+from service.domain.plan import Sender, SenderKind
+from service.domain.verification import Accepted, NotSent, Outcome, Refused, Report, Uncertain
+from service.telnyx.errors import fault_of, read_errors, to_domain
+from service.telnyx.message import read_message, to_report
+
+SEND_TIMEOUT = 8.0
+"""The longest that a send may take as a whole (seconds): httpx limits each phase only, and an answer
+that trickles in would outlive the verification's lease."""
+
+_PATHS = {
+    SenderKind.LONG_CODE: "/messages/long_code",
+    SenderKind.SHORT_CODE: "/messages/short_code",
+    SenderKind.NUMBER_POOL: "/messages/number_pool",
+    SenderKind.ALPHANUMERIC: "/messages/alphanumeric_sender_id",
+}
+_GENERIC_PATH = "/messages"
+_DEFAULT_RETRY = 1_000
+_EPOCH_THRESHOLD = 10**9  # Telnyx's pages disagree whether a reset is seconds or an epoch
+_NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelnyxConfig:
+    """Where Telnyx is and how long to wait for it (seconds, per phase of a request)."""
+
+    base_url: str
+    api_key: str
+    connect_timeout: float = 2.0
+    read_timeout: float = 6.0
+    write_timeout: float = 3.0
+    pool_timeout: float = 1.0
+    connections: int = 64
+
+    def __repr__(self) -> str:
+        return f"TelnyxConfig({self.base_url})"
+
+
+class TelnyxClient:
+    """Sends messages and reads them back, over one keep-alive pool (HTTP/1.1)."""
+
+    def __init__(self, config: TelnyxConfig) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=config.base_url,
+            headers={"authorization": f"Bearer {config.api_key}"},
+            timeout=httpx.Timeout(
+                connect=config.connect_timeout,
+                read=config.read_timeout,
+                write=config.write_timeout,
+                pool=config.pool_timeout,
+            ),
+            limits=httpx.Limits(
+                max_connections=config.connections, max_keepalive_connections=config.connections
+            ),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def send(
+        self, sender: Sender, *, to: str, text: str, webhook_url: str, now: Callable[[], int]
+    ) -> Outcome:
+        """POST one message; ``now`` (milliseconds) stamps the outcome. Never raises for what Telnyx
+        or the network does, and ends within ``SEND_TIMEOUT``."""
+        path, body = _request(sender, to, text, webhook_url)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                response = await self._http.post(path, json=body)
+        except _NEVER_CONNECTED:
+            return NotSent(now(), _DEFAULT_RETRY)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError, ValueError):
+            return Uncertain(now())
+        return _read_answer(response, now())
+
+    async def retrieve(self, message_id: str, *, now: int) -> Report | None:
+        """GET a message (kept by Telnyx for 10 days) as a report; ``None`` if nothing was learnt."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                response = await self._http.get(f"{_GENERIC_PATH}/{message_id}")
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError, ValueError):
+            return None
+        message = read_message(_data(response)) if response.is_success else None
+        if message is None or message.id != message_id:
+            return None
+        return to_report(message, event_id=f"get:{now}", at=now)
+
+
+def _request(sender: Sender, to: str, text: str, webhook_url: str) -> tuple[str, dict[str, object]]:
+    """Path and body for a kind of sender; each endpoint takes its own fields."""
+    body: dict[str, object] = {"to": to, "text": text}
+    # The failover is the same address: it doubles Telnyx's attempts, and the profile's own URL,
+    # which knows no ref, is not needed.
+    body |= {"webhook_url": webhook_url, "webhook_failover_url": webhook_url}
+    if sender.from_ is not None and sender.kind is not SenderKind.NUMBER_POOL:
+        body["from"] = sender.from_
+    if sender.kind in (SenderKind.NUMBER_POOL, SenderKind.ALPHANUMERIC):
+        body["messaging_profile_id"] = sender.messaging_profile_id
+    if sender.kind is not SenderKind.ALPHANUMERIC:
+        # A stray character must not silently turn the text into UCS-2 and several segments.
+        body |= {"type": "SMS", "encoding": "gsm7"}
+    return _PATHS.get(sender.kind, _GENERIC_PATH), body
+
+
+def _read_answer(response: httpx.Response, now: int) -> Outcome:
+    status = response.status_code
+    if response.is_success:
+        message = read_message(_data(response))
+        if message is None:
+            return Uncertain(now)
+        return Accepted(now, message.id, message.wait_seconds or 0.0)
+    errors = read_errors(_json(response))
+    if errors:
+        log.warning("telnyx.refused", status=status, codes=[error.code for error in errors])
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return NotSent(now, _retry_after(response, now), to_domain(errors))
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+        return Uncertain(now, to_domain(errors))
+    return Refused(now, fault_of(errors, synchronous=True), to_domain(errors))
+
+
+def _retry_after(response: httpx.Response, now: int) -> int:
+    """Milliseconds to wait, from ``retry-after`` or ``x-ratelimit-reset``."""
+    for header in ("retry-after", "x-ratelimit-reset"):
+        try:
+            value = float(response.headers[header])
+        except (KeyError, ValueError):
+            continue
+        if value > _EPOCH_THRESHOLD:
+            value -= now / 1000
+        if 0 <= value < _EPOCH_THRESHOLD:
+            return int(value * 1000)
+    return _DEFAULT_RETRY
+
+
+def _data(response: httpx.Response) -> object:
+    body = _json(response)
+    return body.get("data") if isinstance(body, dict) else None
+
+
+def _json(response: httpx.Response) -> object:
+    try:
+        return response.json()
+    except ValueError:
+        return None

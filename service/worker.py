@@ -1,0 +1,90 @@
+"""The durable backup of the one flow: whatever is due is advanced, whoever recorded it.
+
+Workers need no coordinator: each polls every partition, and the lease lets one of them win.
+"""
+
+import asyncio
+import random
+
+import structlog
+
+from service.clock import Clock, SystemClock
+from service.domain.errors import UnavailableError
+from service.flow.advance import Advance
+from service.store.connection import Connection
+from service.store.verifications import VerificationStore
+from service.telemetry import Metrics
+
+POLL_INTERVAL = 250
+"""Milliseconds between two looks at the deadlines."""
+_MOST_AT_ONCE = 64
+_CLOCK_INTERVAL = 30_000
+_SKEW_WORTH_A_WARNING = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Polls the deadlines and advances what is due."""
+
+    def __init__(
+        self, store: VerificationStore, advance: Advance, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._advance = advance
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Poll until ``stopping`` is set; what was begun is finished first."""
+        while not stopping.is_set():
+            try:
+                await self.poll()
+            except UnavailableError:
+                pass  # The connection has logged it; the next poll tries again.
+            except Exception:
+                log.exception("worker.failed")
+            pause = POLL_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311  several workers must not march in step
+            try:
+                await asyncio.wait_for(stopping.wait(), pause / 1000)
+            except TimeoutError:
+                continue
+
+    async def poll(self) -> int:
+        """Advance all that is due now; gives how many there were."""
+        now = self._clock.now()
+        due = await self._store.due(now)
+        limit = asyncio.Semaphore(_MOST_AT_ONCE)
+
+        async def advance(id_: str, deadline: int) -> None:
+            async with limit:
+                self._metrics.late(now - deadline)
+                try:
+                    await self._advance(id_)
+                except UnavailableError:
+                    log.warning("worker.unavailable", verification=id_)
+                except Exception:
+                    # One verification that cannot be advanced must not hold up the others.
+                    log.exception("worker.advance_failed", verification=id_)
+
+        await asyncio.gather(*(advance(id_, deadline) for id_, deadline in due))
+        return len(due)
+
+
+async def keep_time(clock: SystemClock, connection: Connection) -> None:
+    """Correct the clock against Redis' TIME, now and then for ever."""
+    while True:
+        try:
+            await correct_clock(clock, connection)
+        except UnavailableError:
+            log.warning("clock.uncorrected")
+        await asyncio.sleep(_CLOCK_INTERVAL / 1000)
+
+
+async def correct_clock(clock: SystemClock, connection: Connection) -> None:
+    """One correction. Raises UnavailableError if Redis does not answer."""
+    before = clock.now()
+    server = await connection.time()
+    error = clock.correct(before, server, clock.now())
+    if abs(error) > _SKEW_WORTH_A_WARNING:
+        log.warning("clock.skewed", milliseconds=error)
