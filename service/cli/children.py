@@ -70,17 +70,18 @@ def end(child: "subprocess.Popen[bytes]", timeout: float) -> int:
 
 
 def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        # Looked up here: between fork and exec nothing may take a lock, and loading a library does.
+        prctl = ctypes.CDLL(None).prctl
+        prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+        parent = os.getpid()
+
+        def ask_kernel() -> None:
+            prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            # A parent that died before the line above sends no signal any more.
+            if os.getppid() != parent:
+                os._exit(1)
+
+        return ask_kernel
+    else:
         return None
-    # Looked up here: between fork and exec nothing may take a lock, and loading a library does.
-    prctl = ctypes.CDLL(None).prctl
-    prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
-    parent = os.getpid()
-
-    def ask_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-        # A parent that died before the line above sends no signal any more.
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask_kernel

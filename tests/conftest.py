@@ -1,0 +1,65 @@
+"""A real Valkey for the tests, and what must be true of it after each."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from service.cli import embedded
+from service.telemetry import configure_logging
+from tests.harness import World, world
+
+PERMANENT = ("audit", "due", "oo", "o:")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logging() -> None:
+    configure_logging("WARNING")
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that the whole run shares."""
+    with embedded.start(
+        tmp_path_factory.mktemp("valkey"), password=secrets.token_hex(8)
+    ) as server:
+        server.wait_ready()
+        yield server.url
+
+
+@pytest.fixture
+async def redis(valkey: str) -> AsyncIterator["Redis[str]"]:  # type: ignore[type-arg]
+    """An empty database; afterwards every key has a TTL or is one of the few permanent ones."""
+    client = Redis.from_url(valkey, decode_responses=True)
+    await client.flushall()
+    yield client
+    leaked = [
+        key
+        async for key in client.scan_iter()
+        if await client.ttl(key) == -1 and not _is_permanent(key)
+    ]
+    await client.aclose()
+    assert not leaked, f"keys without a TTL: {leaked}"
+
+
+def _is_permanent(key: str) -> bool:
+    return key in ("cs:meta", "cs:api-keys") or key.split("}:", 1)[-1].startswith(PERMANENT)
+
+
+@pytest.fixture
+async def app(redis: "Redis[str]", valkey: str) -> AsyncIterator[World]:  # type: ignore[type-arg]
+    """Everything, with the built-in configuration."""
+    async with world(valkey) as running:
+        yield running
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
