@@ -27,9 +27,7 @@ def _logging() -> None:
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server that the whole run shares."""
-    with embedded.start(
-        tmp_path_factory.mktemp("valkey"), password=secrets.token_hex(8)
-    ) as server:
+    with embedded.start(tmp_path_factory.mktemp("valkey"), password=secrets.token_hex(8)) as server:
         server.wait_ready()
         yield server.url
 

@@ -17,6 +17,7 @@ import httpx
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
+from pydantic import SecretStr
 
 from service.app import Role, Service, build
 from service.clock import Clock, SystemClock
@@ -54,7 +55,9 @@ async def eventually(check: Callable[[], Awaitable[T]], patience: float = PATIEN
 
 @asynccontextmanager
 async def serving(app: Litestar, port: int) -> AsyncIterator[None]:
-    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False)
+    server = Server(
+        app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False
+    )
     task = asyncio.create_task(server.serve())
 
     async def answers() -> bool:
@@ -69,7 +72,7 @@ async def serving(app: Litestar, port: int) -> AsyncIterator[None]:
         await eventually(answers)
         yield
     finally:
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         await task
 
 
@@ -85,10 +88,10 @@ def make_settings(redis_url: str, port: int, sandbox: str, changes: Mapping[str,
         **values,
         public_url=f"http://127.0.0.1:{port}",
         telnyx_base_url=f"{sandbox}/v2",
-        COUNTERSIGN_KEYS=KEYS,
-        REDIS_URL=redis_url,
-        TELNYX_API_KEY=TELNYX_KEY,
-        TELNYX_PUBLIC_KEY=config.public_key,
+        keys=SecretStr(KEYS),
+        redis_url=SecretStr(redis_url),
+        telnyx_api_key=SecretStr(TELNYX_KEY),
+        telnyx_public_key=config.public_key,
     )
 
 

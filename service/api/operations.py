@@ -4,6 +4,8 @@ from functools import cache
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.enums import MediaType
 
 from service.api.openapi import render_docs, to_document, to_json
@@ -26,13 +28,13 @@ async def livez() -> Response[bytes]:
     tags=["operations"],
     opt={"problems": ("unavailable",)},
 )
-async def readyz(parts: Parts) -> Response[bytes]:
+async def readyz(parts: NamedDependency[Parts]) -> Response[bytes]:
     await parts.connection.command("PING")
     return Response(b'{"status":"ok"}', media_type=MediaType.JSON)
 
 
 @get("/metrics", operation_id="metrics", summary="Prometheus metrics", tags=["operations"])
-async def metrics(parts: Parts) -> Response[bytes]:
+async def metrics(parts: NamedDependency[Parts]) -> Response[bytes]:
     return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4")
 
 
@@ -57,7 +59,7 @@ async def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
     tags=["operations"],
     opt={"problems": ("not-found",)},
 )
-async def explain_problem(slug: str) -> Response[dict[str, object]]:
+async def explain_problem(slug: FromPath[str]) -> Response[dict[str, object]]:
     if slug not in PROBLEMS:
         raise NotFoundError("There is no such problem type.")
     status, title = PROBLEMS[slug]

@@ -4,6 +4,8 @@ import re
 from typing import Any
 
 from litestar import Controller, Request, Response, delete, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
 from service.api.auth import caller, requires
@@ -46,7 +48,9 @@ class OptOuts(Controller):
         summary="List opt-outs, masked",
         opt={"answer": OptOutsAnswer, "query": ("cursor",), "problems": ("invalid-request",)},
     )
-    async def page(self, parts: Parts, cursor: str | None = None) -> Response[bytes]:
+    async def page(
+        self, parts: NamedDependency[Parts], cursor: FromQuery[str | None] = None
+    ) -> Response[bytes]:
         found = await parts.recipients.list_opt_outs(_cursor(cursor), _PAGE)
         following = None if found.next is None else f"{found.next[0]}.{found.next[1]}"
         return answer(
@@ -59,7 +63,7 @@ class OptOuts(Controller):
         summary="Read a number's opt-out",
         opt={"answer": OptOutAnswer, "problems": ("not-found", "invalid-request")},
     )
-    async def read(self, number: str, parts: Parts) -> Response[bytes]:
+    async def read(self, number: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
         return answer(_model(await parts.facts.get_opt_out(_recipient(number))))
 
     @put(
@@ -69,7 +73,7 @@ class OptOuts(Controller):
         opt={"answer": OptOutAnswer, "problems": ("invalid-request",)},
     )
     async def record(
-        self, request: Request[Any, Any, Any], number: str, parts: Parts
+        self, request: Request[Any, Any, Any], number: FromPath[str], parts: NamedDependency[Parts]
     ) -> Response[bytes]:
         recipient = _recipient(number)
         await parts.facts.opt_out(recipient, actor=caller(request).id, source="api")
@@ -81,7 +85,9 @@ class OptOuts(Controller):
         summary="Lift an opt-out",
         opt={"problems": ("not-found", "invalid-request")},
     )
-    async def lift(self, request: Request[Any, Any, Any], number: str, parts: Parts) -> None:
+    async def lift(
+        self, request: Request[Any, Any, Any], number: FromPath[str], parts: NamedDependency[Parts]
+    ) -> None:
         lifted = await parts.facts.opt_in(
             _recipient(number), actor=caller(request).id, source="api"
         )

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from pydantic import Field, StringConstraints, field_validator
 
 from service.api.auth import caller, requires
@@ -65,7 +67,9 @@ class StartBody(RequestModel):
         str | None, Field(description="Android SMS Retriever: the app's 11-character hash.")
     ] = None
     transaction: TransactionBody | None = None
-    metadata: Annotated[dict[_MetadataName, _MetadataValue], Field(max_length=_MAX_METADATA, default_factory=dict)]
+    metadata: Annotated[
+        dict[_MetadataName, _MetadataValue], Field(max_length=_MAX_METADATA, default_factory=dict)
+    ]
 
     @field_validator("to")
     @classmethod
@@ -191,7 +195,9 @@ class Verifications(Controller):
             ),
         },
     )  # fmt: skip
-    async def start(self, request: Request[Any, Any, Any], parts: Parts) -> Response[bytes]:
+    async def start(
+        self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]
+    ) -> Response[bytes]:
         body = await read_body(request, StartBody)
         key = caller(request)
         wanted = _start_request(body, key.app, key.id, parts)
@@ -208,7 +214,10 @@ class Verifications(Controller):
         opt={"answer": VerificationAnswer, "problems": ("not-found",)},
     )
     async def read(
-        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+        self,
+        request: Request[Any, Any, Any],
+        verification_id: FromPath[str],
+        parts: NamedDependency[Parts],
     ) -> Response[bytes]:
         v = await parts.facts.get(verification_id, caller(request).app)
         return _answer(v, parts.clock.now())
@@ -225,7 +234,10 @@ class Verifications(Controller):
         },
     )
     async def verify(
-        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+        self,
+        request: Request[Any, Any, Any],
+        verification_id: FromPath[str],
+        parts: NamedDependency[Parts],
     ) -> Response[bytes]:
         body = await read_body(request, VerifyBody)
         code = read_code(body.code)
@@ -256,7 +268,10 @@ class Verifications(Controller):
         },
     )  # fmt: skip
     async def resend(
-        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+        self,
+        request: Request[Any, Any, Any],
+        verification_id: FromPath[str],
+        parts: NamedDependency[Parts],
     ) -> Response[bytes]:
         key = caller(request)
         v = await parts.facts.resend(verification_id, key.app, key.id)
@@ -270,7 +285,10 @@ class Verifications(Controller):
         opt={"answer": VerificationAnswer, "problems": ("not-found", "verification-closed")},
     )
     async def cancel(
-        self, request: Request[Any, Any, Any], verification_id: str, parts: Parts
+        self,
+        request: Request[Any, Any, Any],
+        verification_id: FromPath[str],
+        parts: NamedDependency[Parts],
     ) -> Response[bytes]:
         key = caller(request)
         v = await parts.facts.cancel(verification_id, key.app, key.id)

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 from litestar import Controller, Request, Response, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from service.api.body import read_raw
 from service.api.parts import Parts
@@ -35,7 +37,7 @@ class Webhooks(Controller):
         opt={"problems": ("unauthorized", "payload-too-large")},
     )
     async def receive(
-        self, request: Request[Any, Any, Any], ref: str, parts: Parts
+        self, request: Request[Any, Any, Any], ref: FromPath[str], parts: NamedDependency[Parts]
     ) -> Response[bytes]:
         return await _receive(request, ref, parts)
 
@@ -46,7 +48,7 @@ class Webhooks(Controller):
         opt={"problems": ("unauthorized", "payload-too-large")},
     )
     async def receive_profile(
-        self, request: Request[Any, Any, Any], parts: Parts
+        self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]
     ) -> Response[bytes]:
         return await _receive(request, "", parts)
 

@@ -21,7 +21,9 @@ app.add_typer(keyring, name="keyring")
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", envvar="COUNTERSIGN_CONFIG", help="The TOML file.", show_default=False),
+    typer.Option(
+        "--config", envvar="COUNTERSIGN_CONFIG", help="The TOML file.", show_default=False
+    ),
 ]
 
 
@@ -95,7 +97,9 @@ def sandbox(
 
 @keys.command("create")
 def keys_create(
-    app_name: Annotated[str, typer.Option("--app", help="The app that the key belongs to.")] = "default",
+    app_name: Annotated[
+        str, typer.Option("--app", help="The app that the key belongs to.")
+    ] = "default",
     scope: Annotated[
         list[str] | None,
         typer.Option(help="verifications, opt-outs, audit or admin; may be given several times."),

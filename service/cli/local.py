@@ -106,11 +106,15 @@ def _prepare(data: Path, port: int, sandbox_port: int) -> _Places:
             sandbox_port=sandbox_port,
             keys=keep_secret(secrets / "keys", new_key),
             seed=keep_secret(secrets / "sandbox-seed", new_key),
-            telnyx_key=keep_secret(secrets / "telnyx-api-key", lambda: f"KEY{os.urandom(16).hex()}"),
+            telnyx_key=keep_secret(
+                secrets / "telnyx-api-key", lambda: f"KEY{os.urandom(16).hex()}"
+            ),
             redis_password=keep_secret(secrets / "redis", lambda: os.urandom(16).hex()),
         )
     except OSError as error:
-        raise LocalError(f"{data} cannot be written: {error.strerror}; choose with --data") from None
+        raise LocalError(
+            f"{data} cannot be written: {error.strerror}; choose with --data"
+        ) from None
 
 
 def _start_valkey(places: _Places, stack: ExitStack) -> str:
@@ -154,10 +158,10 @@ def _start(
 
 def _api_key(places: _Places, redis_url: str) -> str:
     """The key of the last run if the store still knows it, else a new one, with every scope."""
-    import asyncio  # noqa: PLC0415 - after the children have been started
+    import asyncio
 
-    from service.cli.api_keys import open_keys  # noqa: PLC0415
-    from service.store.api_keys import Scope  # noqa: PLC0415
+    from service.cli.api_keys import open_keys
+    from service.store.api_keys import Scope
 
     async def find() -> str:
         path = places.data / "secrets" / "api-key"

@@ -91,5 +91,7 @@ def _seed(text: str) -> bytes:
     except (binascii.Error, ValueError):
         seed = b""
     if len(seed) != 32:
-        raise ValueError("SANDBOX_SEED must be Base64 of 32 bytes; make one with: countersign keyring generate")
+        raise ValueError(
+            "SANDBOX_SEED must be Base64 of 32 bytes; make one with: countersign keyring generate"
+        )
     return seed

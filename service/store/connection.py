@@ -13,7 +13,12 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
 from service.domain.errors import UnavailableError
 
@@ -47,7 +52,11 @@ class Connection:
             StoreSetupError: the URL has another scheme.
         """
         connection = cls(_client(url))
-        await connection.ping()
+        try:
+            await connection.ping()
+        except BaseException:
+            await connection.close()
+            raise
         return connection
 
     async def ping(self) -> None:
@@ -120,7 +129,14 @@ class Connection:
             raise
         # redis-py lets raw AttributeError and TypeError through where a connection breaks under
         # it (issue 4287), so the net is wider than its own exceptions.
-        except (RedisError, OSError, TimeoutError, AttributeError, TypeError) as error:
+        except (
+            RedisError,
+            RedisClusterException,
+            OSError,
+            TimeoutError,
+            AttributeError,
+            TypeError,
+        ) as error:
             log.warning("redis.unavailable", error=type(error).__name__)
             raise _unavailable() from error
 

@@ -38,7 +38,8 @@ policies = st.builds(
     max_retry_wait=st.integers(0, 10_000),
 )
 errors = st.lists(
-    st.builds(ProviderError, code=st.sampled_from(["40001", "40008"]), title=st.just("t")), max_size=2
+    st.builds(ProviderError, code=st.sampled_from(["40001", "40008"]), title=st.just("t")),
+    max_size=2,
 ).map(tuple)
 outcomes = st.one_of(
     st.builds(
@@ -57,7 +58,11 @@ outcomes = st.one_of(
 def reports(draw: st.DrawFn) -> Report:
     status = draw(
         st.sampled_from(
-            [s for s in DeliveryStatus if s not in (DeliveryStatus.REJECTED, DeliveryStatus.UNCERTAIN)]
+            [
+                s
+                for s in DeliveryStatus
+                if s not in (DeliveryStatus.REJECTED, DeliveryStatus.UNCERTAIN)
+            ]
         )
     )
     failed = status in (DeliveryStatus.DELIVERY_FAILED, DeliveryStatus.SENDING_FAILED)

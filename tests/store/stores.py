@@ -40,9 +40,7 @@ class Stores:
         self.recipients = RecipientStore(connection, self.scripts)
         self.reservations = ReservationStore(connection, self.scripts, running=15_000)
 
-    async def create(
-        self, v: Verification, *windows: Limit
-    ) -> Claim | Exists | OptedOut | object:
+    async def create(self, v: Verification, *windows: Limit) -> Claim | Exists | OptedOut | object:
         event = of_verification(EventType.VERIFICATION_CREATED, v, v.created_at, actor="key")
         superseded = of_verification(EventType.VERIFICATION_CANCELED, v, v.created_at, actor="key")
         return await self.verifications.create(v, SALT, windows, event, superseded)

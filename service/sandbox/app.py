@@ -1,0 +1,59 @@
+"""The sandbox as a Litestar application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Response
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from service.sandbox import control, telnyx
+from service.sandbox.config import SandboxConfig
+from service.sandbox.errors import TelnyxError, to_response
+from service.sandbox.inbox import inbox
+from service.sandbox.phones import Network
+from service.sandbox.webhooks import Courier
+
+_MAX_BODY = 1024 * 1024
+
+
+def build(config: SandboxConfig) -> Litestar:
+    """Build a sandbox; its state lives and dies with the application."""
+    state = State()
+
+    def network() -> Network:
+        found: Network = state.network
+        return found
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        courier = Courier(config)
+        state.network = Network(config, courier)
+        yield
+        await courier.close()
+
+    app = Litestar(
+        route_handlers=[telnyx.router, control.router, inbox],
+        dependencies={"network": Provide(network, sync_to_thread=False)},
+        exception_handlers={
+            TelnyxError: to_response,
+            control.ControlError: control.to_response,
+            HTTPException: _of_framework,
+        },
+        lifespan=[running],
+        request_max_body_size=_MAX_BODY,
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.state = state
+    return app
+
+
+def _of_framework(request: object, error: HTTPException) -> Response[bytes]:
+    if error.status_code in (404, 405):
+        return to_response(
+            request,
+            TelnyxError("10005", "The requested resource or URL could not be found."),
+        )
+    return to_response(request, TelnyxError("10015", "The request could not be read."))

@@ -1,0 +1,112 @@
+"""The control calls, no part of Telnyx's API: what was sent, what shall happen, what a phone writes."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from service.sandbox.phones import Network
+from service.sandbox.scenarios import Kind, is_outcome
+
+_Number = Annotated[str, StringConstraints(pattern=r"^\+[0-9]{7,15}$")]
+M = TypeVar("M", bound=BaseModel)
+
+
+class ControlError(Exception):
+    """A control call that is wrong; the message says how."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ScenarioBody(_Body):
+    to: _Number | None = None
+    kind: Kind | None = None
+    outcome: str
+
+
+class InboundBody(_Body):
+    from_: Annotated[_Number, Field(alias="from")]
+    to: str | None = None
+    text: Annotated[str, StringConstraints(max_length=1600)]
+
+
+class OutageBody(_Body):
+    mode: Literal["down", "slow", "none"]
+    seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+
+
+@get("/messages")
+async def list_messages(
+    network: NamedDependency[Network],
+    to: FromQuery[str | None] = None,
+    since: FromQuery[str | None] = None,
+) -> Response[dict[str, Any]]:
+    # In a query an unescaped + means a blank.
+    number = "+" + to.strip().lstrip("+") if to else None
+    after = _instant(since) if since else None
+    found = [m.listed() for m in network.messages.of(number)]
+    if after is not None:
+        found = [m for m in found if datetime.fromisoformat(m["created_at"]) >= after]
+    return Response({"messages": found})
+
+
+@post("/scenarios", status_code=200)
+async def set_scenario(
+    request: Request[Any, Any, Any], network: NamedDependency[Network]
+) -> Response[dict[str, Any]]:
+    body = await _read(request, ScenarioBody)
+    if body.to is None and body.kind is None:
+        raise ControlError("give 'to', 'kind' or both")
+    if not is_outcome(body.outcome):
+        raise ControlError("'outcome' must be the four digits of a magic number, such as 0100")
+    network.scenarios.set(body.to, body.kind, body.outcome)
+    return Response(body.model_dump())
+
+
+@post("/inbound", status_code=202)
+async def inbound(
+    request: Request[Any, Any, Any], network: NamedDependency[Network]
+) -> Response[dict[str, Any]]:
+    body = await _read(request, InboundBody)
+    id_ = network.inbound(body.from_, body.to, body.text)
+    if id_ is None:
+        raise ControlError("the sandbox knows no webhook URL: start it with --webhook-url")
+    return Response({"id": id_}, status_code=202)
+
+
+@post("/outages", status_code=200)
+async def set_outage(
+    request: Request[Any, Any, Any], network: NamedDependency[Network]
+) -> Response[dict[str, Any]]:
+    body = await _read(request, OutageBody)
+    network.set_outage(body.mode, body.seconds)
+    return Response(body.model_dump())
+
+
+def to_response(_: object, error: ControlError) -> Response[dict[str, str]]:
+    return Response({"error": str(error)}, status_code=422)
+
+
+async def _read(request: Request[Any, Any, Any], model: type[M]) -> M:
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        named = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults]
+        raise ControlError("; ".join(named)) from None
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise ControlError("'since' must be an RFC 3339 time") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+router = Router("/sandbox", route_handlers=[list_messages, set_scenario, inbound, set_outage])
