@@ -33,7 +33,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-async def redis(valkey: str) -> AsyncIterator["Redis[str]"]:  # type: ignore[type-arg]
+async def redis(valkey: str) -> AsyncIterator[Redis]:
     """An empty database; afterwards every key has a TTL or is one of the few permanent ones."""
     client = Redis.from_url(valkey, decode_responses=True)
     await client.flushall()
@@ -52,7 +52,7 @@ def _is_permanent(key: str) -> bool:
 
 
 @pytest.fixture
-async def app(redis: "Redis[str]", valkey: str) -> AsyncIterator[World]:  # type: ignore[type-arg]
+async def app(redis: Redis, valkey: str) -> AsyncIterator[World]:
     """Everything, with the built-in configuration."""
     async with world(valkey) as running:
         yield running

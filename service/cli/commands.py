@@ -58,7 +58,7 @@ def serve(
 ) -> None:
     """Run the service against a Redis or Valkey that is there already (production)."""
     from service.app import Role
-    from service.cli.serving import serve_service
+    from service.cli.production import serve_service
     from service.domain.errors import UnavailableError
     from service.settings import SettingsError, load_settings
     from service.store.connection import StoreSetupError
@@ -85,7 +85,7 @@ def sandbox(
     report_delay: Annotated[float, typer.Option(help="Seconds to a delivery report.", min=0)] = 0.1,
 ) -> None:
     """Run the Telnyx emulator alone. TELNYX_API_KEY and SANDBOX_SEED (Base64 of 32 bytes) may be set."""
-    from service.cli.serving import serve_sandbox
+    from service.cli.emulator import serve_sandbox
 
     try:
         asyncio_run(serve_sandbox(host, port, webhook_url, report_delay))

@@ -1,7 +1,7 @@
 """A verification's record: the hash in Redis to and from the domain's values.
 
-Fields: ``base`` (what the start fixed), ``d1`` ... (a delivery begun), ``o1`` (its outcome), ``g1`` (when it was
-reconciled), ``r1:<event>`` (its reports), and the counters that scripts keep.
+Fields: ``base`` (what the start fixed), ``d1`` ... (a delivery begun), ``o1`` (its outcome), ``g1`` (when it
+was reconciled), ``r1:<event>`` (its reports), and the counters that scripts keep.
 """
 
 import json

@@ -10,7 +10,7 @@ from tests.store.stores import Stores
 
 
 @pytest.fixture
-async def stores(redis: "Redis[str]", valkey: str) -> AsyncIterator[Stores]:  # type: ignore[type-arg]
+async def stores(redis: Redis, valkey: str) -> AsyncIterator[Stores]:
     connection = await Connection.open(valkey)
     yield Stores(connection)
     await connection.close()

@@ -35,7 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ]
         for number, node in enumerate(nodes):
             first, end = SLOTS * number // NODES, SLOTS * (number + 1) // NODES
-            node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)  # type: ignore[no-untyped-call]
             node.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0])
         for node in nodes:
             _wait_until_whole(node)
@@ -58,11 +58,11 @@ def _node(data: Path, port: int) -> embedded.EmbeddedValkey:
     return server
 
 
-def _wait_until_whole(node: "Redis[str]") -> None:  # type: ignore[type-arg]
+def _wait_until_whole(node: Redis) -> None:
     """Each node must know all slots: redis-py leaks its connections when it finds too few."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        state = str(node.execute_command("CLUSTER", "INFO"))
+        state = str(node.execute_command("CLUSTER", "INFO"))  # type: ignore[no-untyped-call]
         covered = sum(
             end - start + 1 for start, end, *_ in node.execute_command("CLUSTER", "SLOTS")
         )

@@ -1,5 +1,7 @@
 """The contract between a script's header and its callers."""
 
+from importlib import resources
+
 import pytest
 
 from service.store.scripts import load_scripts
@@ -12,8 +14,6 @@ def test_every_script_says_what_it_does_and_replies() -> None:
 
 
 def test_every_script_is_short_enough_to_read() -> None:
-    from importlib import resources
-
     for entry in (resources.files("service.store") / "lua").iterdir():
         if entry.name.endswith(".lua"):
             assert len(entry.read_text().splitlines()) <= 60, entry.name

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -22,11 +23,9 @@ from tests.store.stores import (
     verification,
 )
 
-Server = "Redis[str]"
 
-
-async def _events(redis: Redis, id_: str) -> list[str]:  # type: ignore[type-arg]
-    entries = await redis.xrange(VerificationKeys(id_).audit)
+async def _events(redis: Redis, id_: str) -> list[str]:
+    entries: Any = await redis.xrange(VerificationKeys(id_).audit)
     found = [json.loads(fields["event"]) for _, fields in entries]
     return [event["type"] for event in found if event.get("verification") == id_]
 
@@ -89,7 +88,7 @@ async def test_parallel_starts_never_pass_a_limit_together(stores: Stores) -> No
 
 async def test_a_second_start_cancels_the_first_and_its_codes_die(
     stores: Stores,
-    redis: Redis,  # type: ignore[type-arg]
+    redis: Redis,
 ) -> None:
     first = await stores.sent()
     second = await stores.created()
@@ -180,7 +179,7 @@ async def test_a_flood_of_reports_is_bounded(stores: Stores) -> None:
 
 async def test_a_right_code_approves_once_and_names_its_delivery(
     stores: Stores,
-    redis: Redis,  # type: ignore[type-arg]
+    redis: Redis,
 ) -> None:
     id_ = (await stores.sent()).verification.id
     replies = await asyncio.gather(*(_attempt(stores, id_, DIGEST) for _ in range(5)))
@@ -194,7 +193,7 @@ async def test_a_right_code_approves_once_and_names_its_delivery(
 
 async def test_never_more_guesses_than_attempts(
     stores: Stores,
-    redis: Redis,  # type: ignore[type-arg]
+    redis: Redis,
 ) -> None:
     id_ = (await stores.sent()).verification.id
     replies = await asyncio.gather(*(_attempt(stores, id_, WRONG) for _ in range(40)))

@@ -1,6 +1,6 @@
 """What Countersign does, in the order in which a newcomer meets it. Read these first."""
 
-from tests.harness import World
+from tests.harness import World, eventually
 
 PHONE = "+12025550123"
 
@@ -66,8 +66,6 @@ async def test_a_stop_ends_all_messages(app: World) -> None:
 
     async def refused() -> bool:
         return (await app.api.get(f"/v1/opt-outs/{PHONE}")).status_code == 200
-
-    from tests.harness import eventually
 
     await eventually(refused)
     answer = await app.api.post("/v1/verifications", json={"to": PHONE})
