@@ -18,7 +18,7 @@ from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings
-from service.store.api_keys import ApiKeyStore
+from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
@@ -69,6 +69,9 @@ async def build(
     service = _join(
         settings, connection, telnyx, hashing, time, takes_requests=role is not Role.WORKER
     )
+    if settings.api_key is not None:
+        first = settings.api_key.get_secret_value()
+        await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
     stopping = asyncio.Event()
     background: list[asyncio.Task[None]] = []
     if isinstance(time, SystemClock):

@@ -32,10 +32,17 @@ from service.domain.recipient import NumberType
 from service.domain.text import septets
 from service.flow.advance import Messages
 from service.flow.start import Routing
+from service.store.api_keys import PLAIN_KEY
 from service.telnyx.client import SEND_TIMEOUT, TelnyxConfig
 from service.telnyx.webhook import read_public_keys
 
-SECRETS = ("COUNTERSIGN_KEYS", "REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY")
+SECRETS = (
+    "COUNTERSIGN_KEYS",
+    "COUNTERSIGN_API_KEY",
+    "REDIS_URL",
+    "TELNYX_API_KEY",
+    "TELNYX_PUBLIC_KEY",
+)
 _SECOND = 1000
 _MAX_APP_NAME = 40
 
@@ -148,6 +155,9 @@ class Settings(BaseSettings):
     telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
     telnyx_public_key: Annotated[str, Field(alias="TELNYX_PUBLIC_KEY", min_length=1)]
 
+    api_key: Annotated[SecretStr | None, Field(alias="COUNTERSIGN_API_KEY")] = None
+    """A first API key of the app ``default`` with every scope, made known at start."""
+
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
@@ -194,6 +204,15 @@ class Settings(BaseSettings):
         except KeyringError as error:
             raise ValueError(str(error)) from None
         return keys
+
+    @field_validator("api_key")
+    @classmethod
+    def _api_key_has_its_form(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not PLAIN_KEY.fullmatch(key.get_secret_value()):
+            raise ValueError(
+                "must be cs_, 12 hexadecimal digits, _, and at least 32 letters or digits"
+            )
+        return key
 
     @field_validator("telnyx_public_key")
     @classmethod

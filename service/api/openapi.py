@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from importlib import metadata, resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
@@ -83,6 +82,8 @@ def to_json(document: Document) -> bytes:
 
 def render_docs(document: Document) -> str:
     """A page to read, with no script and no outside asset."""
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - start-up need not wait for it
+
     source = (resources.files("service.api") / "docs.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
     return page.render(document=document, problems=PROBLEMS)

@@ -5,8 +5,8 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from litestar.enums import MediaType
+from litestar.params import FromPath
 
 from service.api.openapi import render_docs, to_document, to_json
 from service.api.parts import Parts

@@ -20,9 +20,9 @@ class KeyCommandError(Exception):
 
 
 @asynccontextmanager
-async def open_keys(redis_url: str | None = None) -> AsyncIterator[ApiKeyStore]:
-    """The key store at ``redis_url``, or at REDIS_URL / REDIS_URL_FILE."""
-    connection = await Connection.open(redis_url or _redis_url())
+async def open_keys() -> AsyncIterator[ApiKeyStore]:
+    """The key store at REDIS_URL / REDIS_URL_FILE."""
+    connection = await Connection.open(_redis_url())
     try:
         await check_setup(connection)
         yield ApiKeyStore(connection, SystemClock())

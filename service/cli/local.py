@@ -1,5 +1,6 @@
 """``countersign up``: Valkey, the Telnyx sandbox and the service on one machine, as children of this
-process. None outlives it; a stop ends the service first, then the sandbox, then Valkey."""
+process. None outlives it; one that ends by itself is started again; a stop ends the service first,
+then the sandbox, then Valkey."""
 
 import os
 import signal
@@ -11,9 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -21,11 +23,14 @@ from nacl.signing import SigningKey
 
 from service.cli import embedded
 from service.cli.children import end, spawn
-from service.cli.secrets import keep_secret, new_key, write_secret
+from service.cli.secrets import keep_secret, new_api_key, new_key, write_secret
 
 _READY_TIMEOUT = 30.0
 _POLL = 0.02
 _STOP_TIMEOUT = 25.0
+_WATCH = 0.1
+_RESTART_WINDOW = 10.0
+_MOST_RESTARTS = 5
 _HOST = "127.0.0.1"
 
 
@@ -44,6 +49,7 @@ class _Places:
     seed: str
     telnyx_key: str
     redis_password: str
+    api_key: str
 
     @property
     def url(self) -> str:
@@ -62,7 +68,7 @@ def run_local(data: Path, *, port: int, sandbox_port: int, config: Path | None) 
     """Run until SIGTERM or SIGINT; gives the exit status.
 
     Raises:
-        LocalError: a port is taken, or a part does not start.
+        LocalError: a port is taken, a part does not start, or one ends again and again.
     """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,20 +77,64 @@ def run_local(data: Path, *, port: int, sandbox_port: int, config: Path | None) 
         _check_free(wanted, option)
     places = _prepare(data, port, sandbox_port)
     with ExitStack() as stack:
-        redis_url = _start_valkey(places, stack)
-        environment = _environment(places, redis_url, config)
-        children = {
-            "sandbox": _start("sandbox", places, environment, stack, sandbox_port),
-            "serve": _start("serve", places, environment, stack, port),
-        }
-        # While they start: the key needs only the store.
-        api_key = _api_key(places, redis_url)
-        _wait_ready(f"{places.sandbox_url}/sandbox/messages", children, places, stopping)
-        _wait_ready(f"{places.url}/readyz", children, places, stopping)
+        valkey = _start_valkey(places)
+
+        def restart_valkey() -> "subprocess.Popen[bytes]":
+            nonlocal valkey
+            valkey.stop()  # it has ended; this gives back its data directory
+            valkey = _start_valkey(places)
+            return valkey.process
+
+        parts = [_Part("valkey", restart_valkey, valkey.process)]
+        stack.callback(_end_all, parts)
+        environment = _environment(places, valkey.url, config)
+        for name in ("sandbox", "serve"):
+            # One by one: what has started must be ended even if the next does not start.
+            parts.append(_Part(name, partial(_start, name, places, environment)))  # noqa: PERF401
+        _wait_ready(f"{places.sandbox_url}/sandbox/messages", parts, places, stopping)
+        _wait_ready(f"{places.url}/readyz", parts, places, stopping)
         if not stopping.is_set():
-            _write_dev_env(places, redis_url, api_key)
+            _write_dev_env(places, valkey.url)
             _greet(places)
-        return _supervise(children, stopping, places)
+        while not stopping.wait(_WATCH):
+            for part in parts:
+                part.restart_if_ended(places)
+        print("Stopping ...", flush=True)
+    return 0
+
+
+class _Part:
+    """One child process, started again when it ends by itself."""
+
+    def __init__(
+        self,
+        name: str,
+        start: "Callable[[], subprocess.Popen[bytes]]",
+        process: "subprocess.Popen[bytes] | None" = None,
+    ) -> None:
+        self.name = name
+        self._start = start
+        self._restarts: list[float] = []
+        self.process = process or start()
+
+    def restart_if_ended(self, places: _Places) -> None:
+        """Raises LocalError if it has ended too often of late to be worth another try."""
+        if self.process.poll() is None:
+            return
+        now = time.monotonic()
+        self._restarts = [at for at in self._restarts if now - at < _RESTART_WINDOW] + [now]
+        if len(self._restarts) > _MOST_RESTARTS:
+            raise LocalError(f"{self.name} ends again and again; {_last_words(self.name, places)}")
+        print(
+            f"{self.name} ended (status {self.process.returncode}); starting it again", flush=True
+        )
+        self.process = self._start()
+
+
+def _end_all(parts: "list[_Part]") -> None:
+    """The last started first, so that what is in flight can still be sent and recorded."""
+    for part in reversed(parts):
+        end(part.process, _STOP_TIMEOUT)
 
 
 def _check_free(port: int, option: str) -> None:
@@ -110,6 +160,7 @@ def _prepare(data: Path, port: int, sandbox_port: int) -> _Places:
                 secrets / "telnyx-api-key", lambda: f"KEY{os.urandom(16).hex()}"
             ),
             redis_password=keep_secret(secrets / "redis", lambda: os.urandom(16).hex()),
+            api_key=keep_secret(secrets / "api-key", new_api_key),
         )
     except OSError as error:
         raise LocalError(
@@ -117,14 +168,13 @@ def _prepare(data: Path, port: int, sandbox_port: int) -> _Places:
         ) from None
 
 
-def _start_valkey(places: _Places, stack: ExitStack) -> str:
+def _start_valkey(places: _Places) -> embedded.EmbeddedValkey:
     try:
         valkey = embedded.start(places.data / "valkey", password=places.redis_password)
-        stack.callback(valkey.stop)
         valkey.wait_ready()
     except embedded.EmbeddedError as error:
         raise LocalError(str(error)) from None
-    return valkey.url
+    return valkey
 
 
 def _environment(places: _Places, redis_url: str, config: Path | None) -> dict[str, str]:
@@ -138,6 +188,7 @@ def _environment(places: _Places, redis_url: str, config: Path | None) -> dict[s
         "COUNTERSIGN_PUBLIC_URL": places.url,
         "COUNTERSIGN_TELNYX_BASE_URL": f"{places.sandbox_url}/v2",
         "COUNTERSIGN_KEYS": places.keys,
+        "COUNTERSIGN_API_KEY": places.api_key,
         "REDIS_URL": redis_url,
         "TELNYX_API_KEY": places.telnyx_key,
         "TELNYX_PUBLIC_KEY": places.public_key,
@@ -146,48 +197,26 @@ def _environment(places: _Places, redis_url: str, config: Path | None) -> dict[s
 
 
 def _start(
-    command: str, places: _Places, environment: Mapping[str, str], stack: ExitStack, port: int
+    command: str, places: _Places, environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
+    port = places.sandbox_port if command == "sandbox" else places.port
     arguments = [sys.executable, "-m", "service", command, "--port", str(port)]
     if command == "sandbox":
         arguments += ["--webhook-url", f"{places.url}/webhooks/telnyx"]
-    child = spawn(arguments, env=environment, log=places.data / f"{command}.log")
-    stack.callback(end, child, _STOP_TIMEOUT)
-    return child
-
-
-def _api_key(places: _Places, redis_url: str) -> str:
-    """The key of the last run if the store still knows it, else a new one, with every scope."""
-    import asyncio
-
-    from service.cli.api_keys import open_keys
-    from service.store.api_keys import Scope
-
-    async def find() -> str:
-        path = places.data / "secrets" / "api-key"
-        async with open_keys(redis_url) as store:
-            if path.exists():
-                plain = path.read_text(encoding="utf-8").strip()
-                if await store.check(plain) is not None:
-                    return plain
-            _, plain = await store.create("default", list(Scope))
-        write_secret(path, plain)
-        return plain
-
-    return asyncio.run(find())
+    return spawn(arguments, env=environment, log=places.data / f"{command}.log")
 
 
 def _wait_ready(
     url: str,
-    children: "Mapping[str, subprocess.Popen[bytes]]",
+    parts: "list[_Part]",
     places: _Places,
     stopping: threading.Event,
 ) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT
     while not stopping.is_set() and not _answers(url):
-        for name, child in children.items():
-            if child.poll() is not None:
-                raise LocalError(f"the {name} ended while it started; {_last_words(name, places)}")
+        for part in parts:
+            if part.process.poll() is not None:
+                raise LocalError(f"{part.name} did not start; {_last_words(part.name, places)}")
         if time.monotonic() > deadline:
             raise LocalError(f"{url} did not answer within {_READY_TIMEOUT:.0f} s")
         stopping.wait(_POLL)
@@ -204,15 +233,15 @@ def _answers(url: str) -> bool:
 
 
 def _last_words(name: str, places: _Places) -> str:
-    log = places.data / f"{name}.log"
+    log = places.data / ("valkey" if name == "valkey" else "") / f"{name}.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
     return "\n".join([f"the end of {log}:", *lines])
 
 
-def _write_dev_env(places: _Places, redis_url: str, api_key: str) -> None:
+def _write_dev_env(places: _Places, redis_url: str) -> None:
     values = {
         "COUNTERSIGN_URL": places.url,
-        "COUNTERSIGN_API_KEY": api_key,
+        "COUNTERSIGN_API_KEY": places.api_key,
         "SANDBOX_URL": places.sandbox_url,
         "REDIS_URL": redis_url,
         "TELNYX_API_KEY": places.telnyx_key,
@@ -236,17 +265,3 @@ The phones' inbox:     {places.sandbox_url}/
 """,
         flush=True,
     )
-
-
-def _supervise(
-    children: "Mapping[str, subprocess.Popen[bytes]]", stopping: threading.Event, places: _Places
-) -> int:
-    while not stopping.wait(0.2):
-        for name, child in children.items():
-            if child.poll() is not None:
-                raise LocalError(f"the {name} ended by itself; {_last_words(name, places)}")
-    print("Stopping ...", flush=True)
-    # In this order, so that what is in flight can still be sent and recorded.
-    for child in (children["serve"], children["sandbox"]):
-        end(child, _STOP_TIMEOUT)
-    return 0

@@ -14,6 +14,11 @@ def new_key() -> str:
     return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 
 
+def new_api_key() -> str:
+    """A plain API key, for a service to be started with (COUNTERSIGN_API_KEY)."""
+    return f"cs_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+
+
 def keep_secret(path: Path, make: Callable[[], str]) -> str:
     """The secret in the file; made and written (mode 0600) if it is not there."""
     if not path.exists():

@@ -8,8 +8,8 @@ from typing import Any
 from litestar import Request, Response, Router, get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath
 
 from service.sandbox.errors import TelnyxError
 from service.sandbox.messages import Message

@@ -4,6 +4,7 @@ enough for a secret that nobody can guess (OWASP ASVS 6.5.2 asks for a slow hash
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ CACHE_TIME = 5_000
 """How long (milliseconds) an instance trusts what it read: a revoked key dies within this time."""
 _PREFIX = "cs_"
 _MOST_CACHED = 10_000
+PLAIN_KEY = re.compile(r"cs_([0-9a-f]{12})_([A-Za-z0-9_-]{32,128})", re.ASCII)
 
 
 class Scope(StrEnum):
@@ -55,6 +57,18 @@ class ApiKeyStore:
         key = ApiKey(id_, app, frozenset(scopes), self._clock.now(), _hash(secret))
         await self._save(key)
         return key, f"{_PREFIX}{id_}_{secret}"
+
+    async def ensure(self, plain: str, app: str, scopes: Sequence[Scope]) -> None:
+        """Make a key that was made elsewhere known, unless its id is: a revoked one stays revoked.
+
+        Raises:
+            ValueError: it has not the form of a key.
+        """
+        match = PLAIN_KEY.fullmatch(plain)
+        if match is None:
+            raise ValueError("must be cs_<12 hexadecimal digits>_<at least 32 letters or digits>")
+        key = ApiKey(match[1], app, frozenset(scopes), self._clock.now(), _hash(match[2]))
+        await self._connection.command("HSETNX", keys.API_KEYS, key.id, _dump(key))
 
     async def list(self) -> list[ApiKey]:
         flat = await self._connection.command("HGETALL", keys.API_KEYS)
@@ -96,18 +110,23 @@ class ApiKeyStore:
         return _load(id_, entry) if entry else None
 
     async def _save(self, key: ApiKey) -> None:
-        entry = {
+        await self._connection.command("HSET", keys.API_KEYS, key.id, _dump(key))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _dump(key: ApiKey) -> str:
+    return dump(
+        {
             "app": key.app,
             "scopes": sorted(key.scopes),
             "created_at": key.created_at,
             "hash": key.hash,
             "revoked_at": key.revoked_at,
         }
-        await self._connection.command("HSET", keys.API_KEYS, key.id, dump(entry))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    )
 
 
 def _load(id_: str, entry: str) -> ApiKey:

@@ -5,7 +5,7 @@ from collections import Counter
 
 from redis.asyncio import Redis
 
-from tests.harness import World, world
+from tests.harness import World, eventually, world
 
 PHONE = "+12025550123"
 
@@ -81,8 +81,6 @@ async def test_a_resend_waits_its_time_and_goes_through_the_next_sender(
 
         async def resend() -> int:
             return (await app.api.post(path)).status_code
-
-        from tests.harness import eventually
 
         async def allowed() -> bool:
             return await resend() == 200

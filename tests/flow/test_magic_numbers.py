@@ -1,13 +1,14 @@
 """Each magic number of the sandbox leads to its row of the decision table."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from tests.harness import World, eventually, world
 
-QUICK = {
+QUICK: dict[str, Any] = {
     "codes": {"unconfirmed_grace": 0.2, "uncertain_grace": 2},
     "senders": {
         name: section | {"report_timeout": 0.6}

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -35,7 +36,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ]
         for number, node in enumerate(nodes):
             first, end = SLOTS * number // NODES, SLOTS * (number + 1) // NODES
-            node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)  # type: ignore[no-untyped-call]
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
             node.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0])
         for node in nodes:
             _wait_until_whole(node)
@@ -63,9 +64,8 @@ def _wait_until_whole(node: Redis) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         state = str(node.execute_command("CLUSTER", "INFO"))  # type: ignore[no-untyped-call]
-        covered = sum(
-            end - start + 1 for start, end, *_ in node.execute_command("CLUSTER", "SLOTS")
-        )
+        slots: Any = node.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+        covered = sum(end - start + 1 for start, end, *_ in slots)
         if "cluster_state:ok" in state and covered == SLOTS:
             return
         assert time.monotonic() < deadline, state
