@@ -1,6 +1,7 @@
 """What must hold of ``decide`` for every verification, and each row of the decision table."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,8 @@ from tests.domain.strategies import (
     verifications,
 )
 
+PAGE = Path(__file__).parents[2] / "service" / "README.md"
+BEGIN, END = "<!-- decision table: begin -->", "<!-- decision table: end -->"
 POLICY = Policy()
 NOW = START + 1_000
 
@@ -329,7 +332,39 @@ def test_each_row_of_the_table(row: str) -> None:
     assert decide(v, POLICY, now) == decision
 
 
+def test_the_architecture_page_shows_this_table() -> None:
+    """To write it anew: python -m tests.domain.test_decide."""
+    assert _documented() in PAGE.read_text(encoding="utf-8")
+
+
+def _documented() -> str:
+    rows = [f"| {name} | {_in_words(decision)} |" for name, (_, _, decision) in TABLE.items()]
+    return "\n".join([BEGIN, "", "| situation | decision |", "| --- | --- |", *rows, "", END])
+
+
+def _in_words(decision: Decision) -> str:
+    match decision:
+        case Send():
+            return f"Send({decision.sender.name}), `{decision.reason}`"
+        case Reconcile():
+            return f"Reconcile(delivery {decision.delivery}), `{decision.reason}`"
+        case Wait():
+            return f"Wait, `{decision.reason}`"
+        case Close():
+            return f"Close({decision.status}), `{decision.reason}`"
+
+
+def _write() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    PAGE.write_text(before + _documented() + rest.partition(END)[2], encoding="utf-8")
+
+
 def test_every_reason_of_the_table_is_reached() -> None:
     reached = {decision.reason for _, _, decision in TABLE.values()}
     # A cancel by the caller is recorded by its script; the decision only repeats it.
     assert reached | {Reason.CANCELED} == set(Reason)
+
+
+if __name__ == "__main__":
+    _write()

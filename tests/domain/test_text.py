@@ -1,0 +1,65 @@
+"""The message: one GSM-7 segment, whose last line fills itself in."""
+
+import pytest
+
+from service.domain.code import Code
+from service.domain.opt_out import Request, read_request
+from service.domain.text import SEGMENT_SEPTETS, TextError, Transaction, compose, septets, web_host
+
+CODE = Code("123456")
+HASH = "FA+9qCX9VSu"
+
+
+def test_the_plain_text() -> None:
+    assert compose(CODE, "Acme") == "123456 is your Acme code. Do not share it."
+
+
+def test_one_last_line_serves_the_web_and_android() -> None:
+    text = compose(CODE, "Acme", host="login.example.com", app_hash=HASH)
+    assert text.splitlines()[-1] == f"@login.example.com #123456 {HASH}"
+    assert len(text.encode()) <= 140
+
+
+def test_the_payer_sees_amount_and_payee() -> None:
+    text = compose(CODE, "Bank", transaction=Transaction("Shop Ltd", "12.50", "EUR"))
+    assert "12.50 EUR to Shop Ltd" in text
+
+
+@pytest.mark.parametrize(("app", "host"), [("Ácme…", None), ("A" * 40, "a." * 40 + "example.com")])
+def test_what_is_no_single_segment_is_refused(app: str, host: str | None) -> None:
+    with pytest.raises(TextError) as caught:
+        compose(CODE, app, host=host)
+    assert "123456" not in str(caught.value)
+
+
+def test_escaped_characters_count_twice() -> None:
+    assert septets("[€]") == 6
+    assert septets("a" * SEGMENT_SEPTETS) == SEGMENT_SEPTETS
+    assert septets("日") is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["", "http://a.example", "a b.example", "localhost", "@a.example", "a.example/x"],
+)
+def test_an_origin_that_would_break_the_line_is_refused(origin: str) -> None:
+    with pytest.raises(TextError):
+        web_host(origin)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["STOP", "stop", " Stop All! ", "unsubscribe.", "OPT OUT", "Revoke", "opt-out"],
+)
+def test_words_that_stop(text: str) -> None:
+    assert read_request(text) is Request.STOP
+
+
+@pytest.mark.parametrize("text", ["START", "unstop", "Yes!"])
+def test_words_that_start(text: str) -> None:
+    assert read_request(text) is Request.START
+
+
+@pytest.mark.parametrize("text", ["", "123456", "don't stop me now", "when does it end?", "停"])
+def test_other_texts(text: str) -> None:
+    assert read_request(text) is None
