@@ -7,6 +7,8 @@ makes the two safe together. The plain code is a local variable of ``_send`` and
 import secrets
 from dataclasses import dataclass, replace
 
+import structlog
+
 from service.clock import Clock
 from service.domain import audit
 from service.domain.audit import EventType
@@ -18,6 +20,7 @@ from service.domain.verification import (
     Delivery,
     Fault,
     Outcome,
+    Reason,
     Refused,
     Status,
     Uncertain,
@@ -37,6 +40,9 @@ _CLOSED_TYPES = {
     Status.LOCKED: EventType.VERIFICATION_LOCKED,
     Status.UNDELIVERABLE: EventType.VERIFICATION_UNDELIVERABLE,
 }
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,9 @@ class Advance:
             return await self._reload(claim)
         if word == "ok":
             self._metrics.closed(decision.status, decision.reason)
+            if decision.reason is Reason.PROVIDER_BLOCKED:
+                # Suspected traffic inflation, or the spend cap: somebody has to look at the account.
+                log.error("alarm.provider_blocked", verification=v.id, country=v.country)
             v = replace(v, status=decision.status, closed_reason=decision.reason)
         return Progress(v)
 

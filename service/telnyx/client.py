@@ -28,6 +28,7 @@ _PATHS = {
     SenderKind.ALPHANUMERIC: "/messages/alphanumeric_sender_id",
 }
 _GENERIC_PATH = "/messages"
+_PROFILE_ONLY = frozenset({SenderKind.NUMBER_POOL, SenderKind.ALPHANUMERIC})
 _DEFAULT_RETRY = 1_000
 _EPOCH_THRESHOLD = 10**9  # Telnyx's pages disagree whether a reset is seconds or an epoch
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -110,12 +111,20 @@ def _request(sender: Sender, to: str, text: str, webhook_url: str) -> tuple[str,
     body |= {"webhook_url": webhook_url, "webhook_failover_url": webhook_url}
     if sender.from_ is not None and sender.kind is not SenderKind.NUMBER_POOL:
         body["from"] = sender.from_
-    if sender.kind in (SenderKind.NUMBER_POOL, SenderKind.ALPHANUMERIC):
+    if sender.messaging_profile_id is not None:
         body["messaging_profile_id"] = sender.messaging_profile_id
     if sender.kind is not SenderKind.ALPHANUMERIC:
         # A stray character must not silently turn the text into UCS-2 and several segments.
         body |= {"type": "SMS", "encoding": "gsm7"}
-    return _PATHS.get(sender.kind, _GENERIC_PATH), body
+    return _path(sender), body
+
+
+def _path(sender: Sender) -> str:
+    """The endpoint of the kind. Those of long and short codes take no messaging profile, so a number
+    that is to be sent from under a certain profile goes through the generic one."""
+    if sender.messaging_profile_id is not None and sender.kind not in _PROFILE_ONLY:
+        return _GENERIC_PATH
+    return _PATHS.get(sender.kind, _GENERIC_PATH)
 
 
 def _read_answer(response: httpx.Response, now: int) -> Outcome:
