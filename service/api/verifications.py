@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.api.auth import caller, requires
 from service.api.body import RequestModel, answer, read_body, rfc3339
@@ -76,6 +76,13 @@ class StartBody(RequestModel):
     def _is_number(cls, to: str) -> str:
         parse_recipient(to)
         return to
+
+    @model_validator(mode="after")
+    def _number_stands_in_to_alone(self) -> "StartBody":
+        # Everything else is stored and shown as it is.
+        if any(self.to[1:] in value for value in self.metadata.values()):
+            raise ValueError("metadata must not contain the number: it is kept in clear")
+        return self
 
     @field_validator("senders")
     @classmethod

@@ -9,6 +9,7 @@ from service.domain.decide import Policy
 from service.domain.errors import (
     NotFoundError,
     RateLimitedError,
+    RecipientOptedOutError,
     ResendTooSoonError,
     VerificationClosedError,
 )
@@ -60,11 +61,14 @@ class Facts:
         """Ask for another message, and try to send it at once.
 
         Raises:
-            NotFoundError, VerificationClosedError, ResendTooSoonError: as their names say.
+            NotFoundError, VerificationClosedError, RecipientOptedOutError, ResendTooSoonError: as
+                their names say.
             RateLimitedError: the verification has used up its messages.
         """
         v = await self.get(id_, app)
         now = self._clock.now()
+        if v.opted_out or v.closed_reason is Reason.RECIPIENT_OPTED_OUT:
+            raise RecipientOptedOutError("The recipient asked for no more messages.")
         if v.status_at(now) is Status.PENDING and v.messages >= self._policy.max_deliveries:
             raise RateLimitedError("max_deliveries", (v.expires_at - now) / 1000)
         event = audit.of_verification(

@@ -56,10 +56,10 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """The caller's key, and a digest of the body that came with it."""
+    """The caller's key, and the body that came with it; only a keyed digest of either is stored."""
 
     key: str
-    fingerprint: str
+    body: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,8 @@ class Start:
         if idempotency is None:
             return Started(await self._start(request, id_, recipient_id, plan))
         digest = self._keyring.digest("idempotency", f"{request.app}|{idempotency.key}")
-        reserved = await self._reserve(digest, idempotency.fingerprint, id_)
+        fingerprint = self._keyring.digest("idempotent-body", idempotency.body)
+        reserved = await self._reserve(digest, fingerprint, id_)
         if isinstance(reserved, Done):
             return Started(await self._read(reserved.id), replayed=True)
         try:

@@ -45,6 +45,7 @@ BODIES: dict[str, bytes] = {
         {"to": "+12025550123", "metadata": {str(n): "" for n in range(21)}}
     ).encode(),
     "metadata of numbers": b'{"to": "+12025550123", "metadata": {"a": 1}}',
+    "the number in the metadata": b'{"to": "+12025550123", "metadata": {"a": "12025550123"}}',
     "deep": b"[" * 8000,
     "a purpose with blanks": b'{"to": "+12025550123", "purpose": "log in"}',
 }

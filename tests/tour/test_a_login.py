@@ -61,7 +61,7 @@ async def test_every_code_that_was_sent_is_right(app: World) -> None:
 
 
 async def test_a_stop_ends_all_messages(app: World) -> None:
-    await app.start(PHONE)
+    started = await app.start(PHONE)
     await app.phone.post("/sandbox/inbound", json={"from": PHONE, "text": "Stop!"})
 
     async def refused() -> bool:
@@ -72,6 +72,8 @@ async def test_a_stop_ends_all_messages(app: World) -> None:
 
     assert answer.status_code == 403
     assert answer.json()["type"].endswith("recipient-opted-out")
+    resent = await app.api.post(f"/v1/verifications/{started['id']}/resend")
+    assert resent.json()["type"].endswith("recipient-opted-out")
 
 
 async def test_a_retry_never_sends_a_second_message(app: World) -> None:
