@@ -1,5 +1,6 @@
 """The sandbox as a Litestar application."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,8 +13,11 @@ from service.sandbox import control, telnyx
 from service.sandbox.config import SandboxConfig
 from service.sandbox.errors import TelnyxError, to_response
 from service.sandbox.inbox import inbox
+from service.sandbox.outage import Outage
 from service.sandbox.phones import Network
 from service.sandbox.webhooks import Courier
+
+log = logging.getLogger(__name__)
 
 _MAX_BODY = 1024 * 1024
 
@@ -28,9 +32,11 @@ def build(config: SandboxConfig) -> Litestar:
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        courier = Courier(config)
-        state.network = Network(config, courier)
+        outage = Outage()
+        courier = Courier(config, outage)
+        state.network = Network(config, courier, outage)
         yield
+        outage.end()
         await courier.close()
 
     app = Litestar(
@@ -40,6 +46,7 @@ def build(config: SandboxConfig) -> Litestar:
             TelnyxError: to_response,
             control.ControlError: control.to_response,
             HTTPException: _of_framework,
+            Exception: _of_ours,
         },
         lifespan=[running],
         request_max_body_size=_MAX_BODY,
@@ -56,4 +63,12 @@ def _of_framework(request: object, error: HTTPException) -> Response[bytes]:
             request,
             TelnyxError("10005", "The requested resource or URL could not be found."),
         )
-    return to_response(request, TelnyxError("10015", "The request could not be read."))
+    if error.status_code >= 500:
+        return _of_ours(request, error)
+    detail = "The request could not be read."
+    return to_response(request, TelnyxError("10015", detail, status=error.status_code))
+
+
+def _of_ours(request: object, error: Exception) -> Response[bytes]:
+    log.error("a request failed", exc_info=error)
+    return to_response(request, TelnyxError("10007", "An unexpected error occurred."))

@@ -1,17 +1,21 @@
 """The control calls, no part of Telnyx's API: what was sent, what shall happen, what a phone writes."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from service.sandbox.outage import Mode
 from service.sandbox.phones import Network
 from service.sandbox.scenarios import Kind, is_outcome
 
 _Number = Annotated[str, StringConstraints(pattern=r"^\+[0-9]{7,15}$")]
+# In a query an unescaped + means a blank: here before a time's offset.
+_LOST_PLUS = re.compile(r" ([0-9]{2}:?[0-9]{2})$")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -31,12 +35,12 @@ class ScenarioBody(_Body):
 
 class InboundBody(_Body):
     from_: Annotated[_Number, Field(alias="from")]
-    to: str | None = None
-    text: Annotated[str, StringConstraints(max_length=1600)]
+    to: Annotated[str, StringConstraints(min_length=1, max_length=16)] | None = None
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 
 
 class OutageBody(_Body):
-    mode: Literal["down", "slow", "none"]
+    mode: Mode
     seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
 
 
@@ -73,10 +77,13 @@ async def inbound(
     request: Request[Any, Any, Any], network: NamedDependency[Network]
 ) -> Response[dict[str, Any]]:
     body = await _read(request, InboundBody)
-    id_ = network.inbound(body.from_, body.to, body.text)
-    if id_ is None:
-        raise ControlError("the sandbox knows no webhook URL: start it with --webhook-url")
-    return Response({"id": id_}, status_code=202)
+    url = network.config.profile_webhook_url
+    if url is None:
+        raise ControlError(
+            "nobody would hear of it: give the sandbox a profile webhook URL (--webhook-url)"
+        )
+    reply = network.receive(body.from_, body.to, body.text, url)
+    return Response({"id": reply.id}, status_code=202)
 
 
 @post("/outages", status_code=200)
@@ -84,7 +91,7 @@ async def set_outage(
     request: Request[Any, Any, Any], network: NamedDependency[Network]
 ) -> Response[dict[str, Any]]:
     body = await _read(request, OutageBody)
-    network.set_outage(body.mode, body.seconds)
+    network.outage.begin(body.mode, body.seconds)
     return Response(body.model_dump())
 
 
@@ -102,11 +109,16 @@ async def _read(request: Request[Any, Any, Any], model: type[M]) -> M:
 
 
 def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        raise ControlError("'since' must be an RFC 3339 time") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    """An RFC 3339 time, cut to the milliseconds in which messages are dated: one that was sent
+    right after ``since`` must not seem older."""
+    for form in (text, _LOST_PLUS.sub(r"+\1", text)):
+        try:
+            found = datetime.fromisoformat(form)
+        except ValueError:
+            continue
+        found = found.replace(microsecond=found.microsecond // 1000 * 1000)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    raise ControlError("'since' must be an RFC 3339 time")
 
 
 router = Router("/sandbox", route_handlers=[list_messages, set_scenario, inbound, set_outage])

@@ -35,12 +35,14 @@ class TelnyxError(Exception):
         detail: str,
         pointer: str | None = None,
         headers: Mapping[str, str] | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.pointer = pointer
         self.headers = dict(headers or {})
+        self.status = status or _CATALOGUE[code][0]
 
 
 def error_object(code: str, detail: str, pointer: str | None = None) -> dict[str, Any]:
@@ -57,11 +59,11 @@ def error_object(code: str, detail: str, pointer: str | None = None) -> dict[str
 
 
 def to_response(_: object, error: TelnyxError) -> Response[bytes]:
-    """The envelope ``{"errors": [...]}`` with the code's HTTP status."""
+    """The envelope ``{"errors": [...]}`` with its HTTP status."""
     body = {"errors": [error_object(error.code, error.detail, error.pointer)]}
     return Response(
         json.dumps(body).encode(),
-        status_code=_CATALOGUE[error.code][0],
+        status_code=error.status,
         media_type="application/json",
         headers=error.headers,
     )

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from service.sandbox.encoding import MAX_PARTS, Encoded, encode, is_gsm7
@@ -13,7 +14,6 @@ from service.sandbox.scenarios import Kind
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _SHORT_CODE = re.compile(r"[0-9]{5,8}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
-_URL = re.compile(r"https?://[^\s]{1,2000}")
 _FROM = {Kind.LONG_CODE: _E164, Kind.SHORT_CODE: _SHORT_CODE, Kind.ALPHANUMERIC: _ALPHANUMERIC}
 _ENCODINGS = ("auto", "gsm7", "ucs2")
 
@@ -28,8 +28,14 @@ class SendRequest:
     text: str
     encoded: Encoded
     messaging_profile_id: str | None
-    webhook_urls: tuple[str, ...]
+    webhook_url: str | None
+    webhook_failover_url: str | None
     use_profile_webhooks: bool
+
+    @property
+    def webhook_urls(self) -> tuple[str, ...]:
+        """In the order in which they are tried."""
+        return tuple(filter(None, (self.webhook_url, self.webhook_failover_url)))
 
 
 def read_request(body: bytes, kind: Kind | None) -> SendRequest:
@@ -45,7 +51,7 @@ def read_request(body: bytes, kind: Kind | None) -> SendRequest:
     profile = _read_profile(fields, found)
     if found is Kind.ALPHANUMERIC and to.startswith("+1"):
         raise TelnyxError("40301", "Alphanumeric senders cannot send to this country.", "/to")
-    text, encoded = _read_text(fields)
+    text, encoded = _read_text(fields, found)
     return SendRequest(
         kind=found,
         to=to,
@@ -53,8 +59,9 @@ def read_request(body: bytes, kind: Kind | None) -> SendRequest:
         text=text,
         encoded=encoded,
         messaging_profile_id=profile,
-        webhook_urls=_read_urls(fields),
-        use_profile_webhooks=fields.get("use_profile_webhooks") is not False,
+        webhook_url=_read_url(fields, "webhook_url"),
+        webhook_failover_url=_read_url(fields, "webhook_failover_url"),
+        use_profile_webhooks=_read_use_profile(fields),
     )
 
 
@@ -93,6 +100,8 @@ def _read_to(fields: dict[str, Any]) -> str:
 def _kind_of(fields: dict[str, Any]) -> Kind:
     from_ = _string(fields, "from")
     if from_ is None:
+        if fields.get("messaging_profile_id") is None:
+            raise TelnyxError("10004", "The 'from' parameter is required.", "/from")
         return Kind.NUMBER_POOL
     for kind, form in _FROM.items():
         if form.fullmatch(from_):
@@ -129,11 +138,12 @@ def _read_profile(fields: dict[str, Any], kind: Kind) -> str | None:
         ) from None
 
 
-def _read_text(fields: dict[str, Any]) -> tuple[str, Encoded]:
+def _read_text(fields: dict[str, Any], kind: Kind) -> tuple[str, Encoded]:
     text = _string(fields, "text")
     if not text:
         raise TelnyxError("10004", "The 'text' parameter is required for SMS.", "/text")
-    wanted = fields.get("encoding", "auto")
+    # The alphanumeric endpoint knows no `encoding`, and what it does not know it ignores.
+    wanted = "auto" if kind is Kind.ALPHANUMERIC else fields.get("encoding", "auto")
     if wanted not in _ENCODINGS:
         raise TelnyxError("10003", f"'encoding' must be one of {_ENCODINGS}.", "/encoding")
     if wanted == "gsm7" and not is_gsm7(text):
@@ -144,12 +154,25 @@ def _read_text(fields: dict[str, Any]) -> tuple[str, Encoded]:
     return text, encoded
 
 
-def _read_urls(fields: dict[str, Any]) -> tuple[str, ...]:
-    urls = []
-    for name in ("webhook_url", "webhook_failover_url"):
-        url = _string(fields, name)
-        if url and not _URL.fullmatch(url):
-            raise TelnyxError("10003", f"'{name}' must be a URL.", f"/{name}")
-        if url:
-            urls.append(url)
-    return tuple(urls)
+def _read_url(fields: dict[str, Any], name: str) -> str | None:
+    url = _string(fields, name)
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        readable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # An IPv6 address without its bracket, a port beyond 65535.
+        readable = False
+    if not readable:
+        raise TelnyxError("10003", f"'{name}' must be a URL.", f"/{name}")
+    return url
+
+
+def _read_use_profile(fields: dict[str, Any]) -> bool:
+    value = fields.get("use_profile_webhooks", True)
+    if value is not None and not isinstance(value, bool):
+        raise TelnyxError(
+            "10003", "'use_profile_webhooks' must be a boolean.", "/use_profile_webhooks"
+        )
+    return value is not False

@@ -1,7 +1,10 @@
 """Magic recipients: what happens to a message, by the last four digits of its number."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from service.sandbox.bounded import Bounded
 
 
 class Kind(StrEnum):
@@ -24,56 +27,71 @@ class Answer(StrEnum):
     SILENCE = "silence"
 
 
+class Reports(StrEnum):
+    """Which webhooks go out. ``CONFUSED``: each of them twice, the final one first."""
+
+    IN_ORDER = "in_order"
+    CONFUSED = "confused"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """``final``: what the last report says, and ``shown`` what GET shows; ``None``: it stays ``sent``."""
+    """What becomes of a message; ``final`` is its last status, ``None`` if it stays ``sent``.
+
+    ``only_first_sender`` and ``only_kind`` narrow whom it befalls; the others deliver.
+    """
 
     answer: Answer = Answer.ACCEPT
     final: str | None = "delivered"
-    shown: str | None = "delivered"
+    reports: Reports = Reports.IN_ORDER
     arrives: bool = True
-    reports: bool = True
-    confused: bool = False
     only_first_sender: bool = False
     only_kind: Kind | None = None
 
 
 DELIVERED = Outcome()
-_FAILED = Outcome(final="delivery_failed", shown="delivery_failed", arrives=False)
+_FAILED = Outcome(final="delivery_failed", arrives=False)
 
 OUTCOMES: dict[str, Outcome] = {
     "0100": replace(_FAILED, only_first_sender=True),
-    "0101": replace(_FAILED, final="sending_failed", shown="sending_failed"),
-    "0102": Outcome(final="delivery_unconfirmed", shown="delivery_unconfirmed"),
-    "0103": Outcome(final=None, shown=None),
-    "0104": Outcome(reports=False),
+    "0101": replace(_FAILED, final="sending_failed"),
+    "0102": Outcome(final="delivery_unconfirmed"),
+    "0103": Outcome(final=None),
+    "0104": Outcome(reports=Reports.NONE),
     "0105": Outcome(answer=Answer.OPTED_OUT),
     "0106": Outcome(answer=Answer.NOT_A_MOBILE),
     "0107": Outcome(answer=Answer.BUSY_TWICE),
     "0108": Outcome(answer=Answer.LOST),
     "0109": Outcome(answer=Answer.SILENCE),
-    "0110": Outcome(confused=True),
+    "0110": Outcome(reports=Reports.CONFUSED),
     "0111": replace(_FAILED, arrives=True),
     "0112": replace(_FAILED, only_kind=Kind.LONG_CODE),
     "0113": Outcome(arrives=False),
 }
+_PLAIN = re.compile(r"00(?!00)[0-9]{2}")
 
 
 def is_outcome(digits: str) -> bool:
     """Whether four digits stand in the table (``0001`` to ``0099`` are delivered)."""
-    return digits in OUTCOMES or (len(digits) == 4 and digits.isdecimal() and 0 < int(digits) < 100)
+    return digits in OUTCOMES or _PLAIN.fullmatch(digits) is not None
 
 
 class Scenarios:
-    """Outcomes set by hand, over the magic numbers."""
+    """The outcome of each message: set by hand, or else by the magic numbers."""
 
     def __init__(self) -> None:
-        self._set: dict[tuple[str | None, Kind | None], str] = {}
-        self._first: dict[str, str] = {}
-        self._busy: dict[str, int] = {}
+        self._set: Bounded[tuple[str | None, Kind | None], str] = Bounded()
+        self._first: Bounded[str, str] = Bounded()
+        self._busy: Bounded[str, int] = Bounded()
 
     def set(self, to: str | None, kind: Kind | None, outcome: str) -> None:
+        """Set an outcome; what it covers is counted from the beginning again."""
         self._set[to, kind] = outcome
+        if to is None:
+            self._busy.clear()
+        else:
+            self._busy.pop(to, None)
 
     def outcome(self, to: str, kind: Kind, origin: str) -> Outcome:
         """The outcome of a message. What was set by hand is meant literally; of the magic numbers,
@@ -82,12 +100,14 @@ class Scenarios:
             if key in self._set:
                 return self._of_kind(OUTCOMES.get(self._set[key], DELIVERED), kind)
         found = OUTCOMES.get(to[-4:], DELIVERED)
-        if found.only_first_sender and self._first.setdefault(to, origin) != origin:
-            return DELIVERED
+        if found.only_first_sender:
+            if to not in self._first:
+                self._first[to] = origin
+            return found if self._first[to] == origin else DELIVERED
         return self._of_kind(found, kind)
 
-    def busy(self, to: str) -> bool:
-        """Whether the number's sends are still answered with 429: the first two are."""
+    def is_busy(self, to: str) -> bool:
+        """Count a send to the number; the first two are answered with 429."""
         self._busy[to] = self._busy.get(to, 0) + 1
         return self._busy[to] <= 2
 

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+from contextlib import suppress
 from typing import Any
 
 from litestar import Request, Response, Router, get, post
@@ -32,7 +33,7 @@ async def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     """A guard: outages first, then the key, as a gateway would."""
     del handler
     network: Network = connection.app.state.network
-    mode = network.outage.current
+    mode = network.outage.mode
     if mode == "down":
         raise TelnyxError("10037", "The service is temporarily unavailable.")
     if mode == "slow":
@@ -84,7 +85,9 @@ async def _send(request: _Request, network: Network, kind: Kind | None) -> Respo
         raise _stop_block()
     origin = f"{wanted.kind}:{wanted.from_}"
     outcome = network.scenarios.outcome(wanted.to, wanted.kind, origin)
-    await _refuse(network, wanted, outcome)
+    if outcome.answer is Answer.SILENCE:
+        await _stay_silent(request)
+    _refuse(network, wanted, outcome)
     message = network.messages.add(wanted)
     answer = _data(message)
     network.accept(message, outcome)
@@ -93,16 +96,25 @@ async def _send(request: _Request, network: Network, kind: Kind | None) -> Respo
     return answer
 
 
-async def _refuse(network: Network, wanted: SendRequest, outcome: Outcome) -> None:
+async def _stay_silent(request: _Request) -> None:
+    """A minute without an answer, or less if the caller hangs up first."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SILENCE):
+            # The body has been read, so the only thing left to receive is the disconnect.
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+
+def _refuse(network: Network, wanted: SendRequest, outcome: Outcome) -> None:
     match outcome.answer:
         case Answer.OPTED_OUT:
             raise _stop_block()
         case Answer.NOT_A_MOBILE:
+            # Documented of reports; the code that says "landline or non-routable".
             raise TelnyxError("40001", "The destination is a landline or not routable.", "/to")
-        case Answer.BUSY_TWICE if network.scenarios.busy(wanted.to):
+        case Answer.BUSY_TWICE if network.scenarios.is_busy(wanted.to):
             raise TelnyxError("10011", "You have exceeded the rate limit.", headers=_RETRY_AFTER)
         case Answer.SILENCE:
-            await asyncio.sleep(_SILENCE)
             raise TelnyxError("10007", "An unexpected error occurred.")
 
 

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,11 @@ from nacl.signing import SigningKey
 
 from service.sandbox.config import SandboxConfig
 from service.sandbox.messages import now
+from service.sandbox.outage import Outage
+
+# Plenty for receivers that answer at once; with more, the pool itself (it looks at every connection
+# for each request) and the backlog of a small server become the limit.
+_CONNECTIONS = 32
 
 
 def event(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -31,53 +36,67 @@ def event(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 class Courier:
-    """Delivers webhooks in tasks of its own; ``resume`` is clear while Telnyx is away."""
+    """Delivers webhooks in tasks of its own; they wait while Telnyx is down."""
 
-    def __init__(self, config: SandboxConfig) -> None:
+    def __init__(self, config: SandboxConfig, outage: Outage) -> None:
         self._config = config
+        self._outage = outage
         self._key = SigningKey(config.signing_seed)
-        self._http = httpx.AsyncClient(timeout=config.webhook_timeout, trust_env=False)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.resume = asyncio.Event()
-        self.resume.set()
+        self._http = httpx.AsyncClient(
+            timeout=None,  # noqa: S113 - Telnyx's limit is on the attempt as a whole: see _post
+            limits=httpx.Limits(
+                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
+            ),
+            trust_env=False,
+        )
+        # Waiting for a connection must not count as the receiver's time.
+        self._free = asyncio.Semaphore(_CONNECTIONS)
+        self._tasks: set[asyncio.Task[object]] = set()
 
-    def spawn(self, work: Any) -> None:
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Drop what is under way: the state is gone with the process anyway."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         await self._http.aclose()
 
     async def deliver(self, data: dict[str, Any], urls: Sequence[str]) -> bool:
-        """Deliver to the first URL that takes it."""
+        """Deliver to the first URL that takes it; ``False`` if none does."""
         attempt = 0
         for url in urls:
             for delay in (0.0, *self._config.retry_delays):
                 await asyncio.sleep(delay)
-                await self.resume.wait()
+                await self._outage.wait_until_up()
                 attempt += 1
-                if await self._post(data, url, attempt):
-                    return True
+                async with self._free:
+                    if await self._post(data, url, attempt):
+                        return True
         return False
 
     async def _post(self, data: dict[str, Any], url: str, attempt: int) -> bool:
         body = json.dumps(
             {"data": data, "meta": {"attempt": attempt, "delivered_to": url}}
         ).encode()
+        try:
+            async with asyncio.timeout(self._config.webhook_timeout):
+                response = await self._http.post(url, content=body, headers=self._sign(body))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, OverflowError):
+            # A URL may be well formed and still impossible (a port of 99999, a bad IDNA label).
+            return False
+        return response.is_success
+
+    def _sign(self, body: bytes) -> dict[str, str]:
         timestamp = str(int(time.time()))
         signature = self._key.sign(timestamp.encode() + b"|" + body).signature
-        headers = {
+        return {
             "content-type": "application/json",
             "telnyx-signature-ed25519": base64.b64encode(signature).decode(),
             "telnyx-timestamp": timestamp,
         }
-        try:
-            response = await self._http.post(url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL):
-            return False
-        return response.is_success
