@@ -1,0 +1,97 @@
+"""The configuration is checked whole, and no fault shows a secret."""
+
+import base64
+import secrets
+from pathlib import Path
+
+import pytest
+from nacl.signing import SigningKey
+
+from service.settings import SettingsError, load_settings
+from tests.harness import UP_TOML
+
+SECRET = base64.b64encode(secrets.token_bytes(32)).decode()
+ENVIRON = {
+    "COUNTERSIGN_KEYS": SECRET,
+    "REDIS_URL": "redis://:hunter2@127.0.0.1/0",
+    "TELNYX_API_KEY": "KEYhunter2",
+    "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(SigningKey.generate().verify_key)).decode(),
+}
+PUBLIC = 'public_url = "https://otp.example.com/"\n'
+
+
+def _config(folder: Path, text: str) -> Path:
+    path = folder / "countersign.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_built_in_configuration_is_whole(tmp_path: Path) -> None:
+    settings = load_settings(_config(tmp_path, PUBLIC + UP_TOML.read_text()), ENVIRON)
+    assert settings.messages().public_url == "https://otp.example.com"
+    assert settings.routing().senders["long"].report_timeout == 20_000
+    assert settings.limits_().recipient[0].count == 5
+    assert "hunter2" not in repr(settings)
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    text = UP_TOML.read_text()
+    text = text.replace("ttl = 300", "ttl = 3000").replace('"5/600"', '"5 per minute"')
+    text = text.replace('plan = ["short", "long", "pool"]', 'plan = ["none"]')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(
+            _config(tmp_path, "publicurl = 1\n" + text), ENVIRON | {"COUNTERSIGN_KEYS": "x"}
+        )
+    said = str(caught.value)
+    for name in ("public_url", "publicurl", "codes.ttl", "limits.recipient", "COUNTERSIGN_KEYS"):
+        assert name in said
+    assert "hunter2" not in said
+
+
+def test_a_plan_of_unknown_senders_is_refused(tmp_path: Path) -> None:
+    text = PUBLIC + UP_TOML.read_text().replace('"pool"]', '"poll"]')
+    with pytest.raises(SettingsError, match="not configured: poll"):
+        load_settings(_config(tmp_path, text), ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('kind = "number_pool"', "needs messaging_profile_id"),
+        ('kind = "long_code"', "needs from"),
+        ('kind = "pigeon"', "kind"),
+        ('kind = "whatsapp"\nfrom = "+18445550001"', "cannot be used yet"),
+    ],
+)
+def test_a_sender_that_cannot_send_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    config = f'{PUBLIC}[senders.one]\n{text}\n[[routes]]\ncountries = ["*"]\nplan = ["one"]\n'
+    with pytest.raises(SettingsError, match=said):
+        load_settings(_config(tmp_path, config), ENVIRON)
+
+
+def test_secrets_do_not_stand_in_the_file(tmp_path: Path) -> None:
+    config = _config(tmp_path, f'redis_url = "redis://:hunter2@h"\n{PUBLIC}{UP_TOML.read_text()}')
+    with pytest.raises(SettingsError, match="come from the environment") as caught:
+        load_settings(config, ENVIRON)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    config = _config(tmp_path, PUBLIC + UP_TOML.read_text())
+    file = tmp_path / "keys"
+    file.write_text(f"{SECRET}\n")
+    environ = {name: value for name, value in ENVIRON.items() if name != "COUNTERSIGN_KEYS"}
+    assert load_settings(config, environ | {"COUNTERSIGN_KEYS_FILE": str(file)}).keyring().newest
+    with pytest.raises(SettingsError, match="both set"):
+        load_settings(config, ENVIRON | {"COUNTERSIGN_KEYS_FILE": str(file)})
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(config, environ | {"COUNTERSIGN_KEYS_FILE": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize("content", [b"= 1", b"\xff", None])
+def test_a_file_that_is_no_toml_is_said_to_be_none(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "countersign.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"countersign\.toml"):
+        load_settings(path, ENVIRON)
