@@ -150,6 +150,8 @@ def _prepare(data: Path, port: int, sandbox_port: int) -> _Places:
     secrets = data.absolute() / "secrets"
     try:
         secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # It says "ready": that of an earlier run must not.
+        (data / "dev.env").unlink(missing_ok=True)
         return _Places(
             data=data.absolute(),
             port=port,

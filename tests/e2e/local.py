@@ -24,7 +24,7 @@ class Up:
 
     def start(self, config: Path | None = None) -> None:
         ready = self.data / "dev.env"
-        ready.unlink(missing_ok=True)
+        before = ready.stat().st_mtime_ns if ready.exists() else 0
         options = ["--port", str(self.port), "--sandbox-port", str(self.sandbox_port)]
         if config is not None:
             options += ["--config", str(config)]
@@ -38,7 +38,7 @@ class Up:
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             )
         deadline = time.monotonic() + 2 * PATIENCE
-        while not ready.exists():
+        while not ready.exists() or ready.stat().st_mtime_ns == before:
             assert self.process.poll() is None, (self.folder / "up.log").read_text()
             assert time.monotonic() < deadline, "not ready in time"
             time.sleep(0.02)

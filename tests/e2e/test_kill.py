@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.local import Up
 from tests.harness import eventually, read_code
 
-ROUNDS = 3
 LOGINS_AT_ONCE = 8
 PLAN = 4  # deliveries at most: the budget of the built-in configuration
 
@@ -52,7 +52,9 @@ async def _login(api: httpx.AsyncClient, phone: httpx.AsyncClient, number: str, 
             seen.approved.add(id_)
 
 
-async def test_nothing_is_lost_or_stuck_after_kill_9(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("rounds", [3, pytest.param(15, marks=pytest.mark.slow)])
+async def test_nothing_is_lost_or_stuck_after_kill_9(tmp_path: Path, rounds: int) -> None:
     config = tmp_path / "quick.toml"
     text = CONFIG.read_text(encoding="utf-8")
     config.write_text(
@@ -60,7 +62,7 @@ async def test_nothing_is_lost_or_stuck_after_kill_9(tmp_path: Path) -> None:
         + '\n[hash]\nprofile = "minimum"\n'
     )
     up, seen = Up(tmp_path), Seen()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         up.start(config)
         load = asyncio.gather(*(_logins(up, seen, worker) for worker in range(LOGINS_AT_ONCE)))
         await asyncio.sleep(random.uniform(0.5, 1.5))
