@@ -78,6 +78,25 @@ async def test_everything_comes_back_on_the_same_data(up: Up) -> None:
         assert (await api.get("/v1/opt-outs/+12025550141")).status_code == 200
 
 
+async def test_a_stop_finishes_what_is_in_flight(up: Up) -> None:
+    async with up.api() as api, up.phone() as phone:
+        await phone.post("/sandbox/outages", json={"mode": "slow", "seconds": 30})
+        body = {"to": "+12025550143"}
+        started = asyncio.create_task(api.post("/v1/verifications", json=body))
+        redis = Redis.from_url(up.env["REDIS_URL"], decode_responses=True)
+
+        async def sending() -> bool:
+            return bool([key async for key in redis.scan_iter("cs:*:c:*")])
+
+        await eventually(sending)
+        await redis.aclose()
+        status = await asyncio.to_thread(up.stop)
+        answer = await started
+    assert status == 0
+    assert answer.status_code == 201
+    assert answer.json()["deliveries"][0]["status"] == "queued"
+
+
 async def test_a_part_that_is_killed_is_started_again(up: Up) -> None:
     for name in ("serve", "valkey"):
         os.kill(up.children()[name], signal.SIGKILL)

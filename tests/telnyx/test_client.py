@@ -12,19 +12,20 @@ from service.telnyx.client import TelnyxClient, TelnyxConfig
 from tests.harness import free_port
 
 SENDER = Sender(name="long", kind=SenderKind.LONG_CODE, from_="+18445550001")
+Respond = Callable[[asyncio.StreamWriter], Awaitable[None]]
 OK = '{"data": {"id": "m", "wait_seconds": 2.5, "to": [{"status": "queued"}], "new": 1}}'
 
 
 @asynccontextmanager
-async def answering(
-    respond: Callable[[asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncIterator[int]:
+async def answering(respond: Respond, heads: list[bytes] | None = None) -> AsyncIterator[int]:
     """A server that reads a request and then does as told; gives its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
+        if heads is not None:
+            heads.append(head)
         try:
             await respond(writer)
         finally:
@@ -38,14 +39,14 @@ async def answering(
         await served.wait()
 
 
-async def _send(port: int) -> Outcome:
+async def _send(port: int, sender: Sender = SENDER) -> Outcome:
     config = TelnyxConfig(
         base_url=f"http://127.0.0.1:{port}/v2", api_key="k", connect_timeout=0.5, read_timeout=0.3
     )
     client = TelnyxClient(config)
     try:
         return await client.send(
-            SENDER, to="+12025550123", text="t", webhook_url="http://h/", now=lambda: 7
+            sender, to="+12025550123", text="t", webhook_url="http://h/", now=lambda: 7
         )
     finally:
         await client.close()
@@ -119,6 +120,26 @@ async def test_a_lost_answer_may_have_made_a_message() -> None:
     for respond in (close, silence, garbage):
         async with answering(respond) as port:
             assert isinstance(await _send(port), Uncertain)
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "path"),
+    [
+        (SenderKind.LONG_CODE, None, "/v2/messages/long_code"),
+        (SenderKind.SHORT_CODE, None, "/v2/messages/short_code"),
+        (SenderKind.LONG_CODE, "p", "/v2/messages"),
+        (SenderKind.NUMBER_POOL, "p", "/v2/messages/number_pool"),
+        (SenderKind.ALPHANUMERIC, "p", "/v2/messages/alphanumeric_sender_id"),
+    ],
+)
+async def test_each_kind_of_sender_has_its_endpoint(
+    kind: SenderKind, profile: str | None, path: str
+) -> None:
+    heads: list[bytes] = []
+    sender = Sender(name="s", kind=kind, from_="f", messaging_profile_id=profile)
+    async with answering(_http("200 OK", OK), heads) as port:
+        assert isinstance(await _send(port, sender), Accepted)
+    assert heads[0].split(b" ")[1].decode() == path
 
 
 async def test_a_refused_connection_made_none() -> None:
