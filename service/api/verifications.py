@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from service.api.auth import caller, requires
 from service.api.body import RequestModel, answer, read_body, rfc3339
 from service.api.parts import Parts
-from service.domain.code import MAX_LENGTH, MIN_LENGTH, read_code
+from service.domain.code import MAX_LENGTH, MIN_LENGTH, Code, read_code
 from service.domain.errors import InvalidRequestError
 from service.domain.guard import network_of
 from service.domain.plan import SenderKind
@@ -120,9 +120,10 @@ class VerifyBody(RequestModel):
     @field_validator("code")
     @classmethod
     def _is_code(cls, code: str) -> str:
-        if read_code(code) is None:
+        read = read_code(code)
+        if read is None:
             raise ValueError(f"must be {MIN_LENGTH} to {MAX_LENGTH} digits")
-        return code
+        return read.reveal()
 
 
 class ErrorAnswer(RequestModel):
@@ -247,11 +248,8 @@ class Verifications(Controller):
         parts: NamedDependency[Parts],
     ) -> Response[bytes]:
         body = await read_body(request, VerifyBody)
-        code = read_code(body.code)
-        if code is None:
-            raise InvalidRequestError.at("/code", "must be digits")
         key = caller(request)
-        verdict = await parts.verify(verification_id, key.app, code, key.id)
+        verdict = await parts.verify(verification_id, key.app, Code(body.code), key.id)
         return answer(
             VerdictAnswer(
                 id=verification_id,

@@ -13,7 +13,6 @@ import urllib.error
 import urllib.request
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -76,17 +75,16 @@ def run_local(data: Path, *, port: int, sandbox_port: int, config: Path | None) 
     for wanted, option in ((port, "--port"), (sandbox_port, "--sandbox-port")):
         _check_free(wanted, option)
     places = _prepare(data, port, sandbox_port)
-    with ExitStack() as stack:
+    valkey = _start_valkey(places)
+
+    def restart_valkey() -> "subprocess.Popen[bytes]":
+        nonlocal valkey
+        valkey.stop()  # it has ended; this gives back its data directory
         valkey = _start_valkey(places)
+        return valkey.process
 
-        def restart_valkey() -> "subprocess.Popen[bytes]":
-            nonlocal valkey
-            valkey.stop()  # it has ended; this gives back its data directory
-            valkey = _start_valkey(places)
-            return valkey.process
-
-        parts = [_Part("valkey", restart_valkey, valkey.process)]
-        stack.callback(_end_all, parts)
+    parts = [_Part("valkey", restart_valkey, valkey.process)]
+    try:
         environment = _environment(places, valkey.url, config)
         for name in ("sandbox", "serve"):
             # One by one: what has started must be ended even if the next does not start.
@@ -100,6 +98,8 @@ def run_local(data: Path, *, port: int, sandbox_port: int, config: Path | None) 
             for part in parts:
                 part.restart_if_ended(places)
         print("Stopping ...", flush=True)
+    finally:
+        _end_all(parts)
     return 0
 
 

@@ -69,6 +69,11 @@ class NotFoundError(CountersignError):
     slug = "not-found"
 
 
+def unknown_verification() -> NotFoundError:
+    """No such verification, or another app's."""
+    return NotFoundError("There is no such verification.")
+
+
 class VerificationClosedError(CountersignError):
     """The verification has ended; member ``status`` says how."""
 

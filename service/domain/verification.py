@@ -30,9 +30,6 @@ class Status(StrEnum):
     UNDELIVERABLE = "undeliverable"
 
 
-VERIFIABLE = frozenset({Status.PENDING, Status.UNDELIVERABLE})
-
-
 class DeliveryStatus(StrEnum):
     """Where a delivery stands: Telnyx's statuses, and ours before Telnyx has one."""
 
@@ -50,7 +47,6 @@ class DeliveryStatus(StrEnum):
 FAILED_FOR_CERTAIN = frozenset(
     {DeliveryStatus.REJECTED, DeliveryStatus.DELIVERY_FAILED, DeliveryStatus.SENDING_FAILED}
 )
-FINAL = FAILED_FOR_CERTAIN | {DeliveryStatus.DELIVERED, DeliveryStatus.DELIVERY_UNCONFIRMED}
 
 _RANK = {
     DeliveryStatus.QUEUED: 1,

@@ -198,17 +198,8 @@ class Advance:
 
     async def _opt_out(self, v: Verification) -> None:
         """Telnyx knows of an opt-out that we do not: keep it, for every app and sender."""
-        now = self._clock.now()
-        entry = OptOut(v.masked, now, "telnyx")
-        event = audit.of_opt_out(
-            EventType.OPT_OUT_RECORDED,
-            v.recipient_id,
-            v.masked,
-            now,
-            actor="telnyx",
-            source="telnyx",
-        )
-        await self._recipients.opt_out(v.recipient_id, entry, event)
+        entry = OptOut(v.masked, self._clock.now(), "telnyx")
+        await self._recipients.opt_out(v.recipient_id, entry, actor="telnyx")
 
     async def _reconcile(self, claim: Claim, decision: Reconcile) -> Claim | Progress:
         v = claim.verification

@@ -12,6 +12,7 @@ from service.domain.errors import (
     RecipientOptedOutError,
     ResendTooSoonError,
     VerificationClosedError,
+    unknown_verification,
 )
 from service.domain.keyring import Keyring
 from service.domain.opt_out import Request, read_request
@@ -52,9 +53,9 @@ class Facts:
 
     async def get(self, id_: str, app: str) -> Verification:
         """Raises NotFoundError if there is none, or it is another app's."""
-        v = await self._store.get(id_) if is_id(id_) else None
+        v = await self._store.get(id_)
         if v is None or v.app != app:
-            raise _not_found()
+            raise unknown_verification()
         return v
 
     async def resend(self, id_: str, app: str, actor: str) -> Verification:
@@ -77,7 +78,7 @@ class Facts:
         reply = await self._store.ask_resend(id_, app, now, now + self._resend_after, event)
         match reply[0]:
             case "unknown":
-                raise _not_found()
+                raise unknown_verification()
             case "closed":
                 raise VerificationClosedError(reply[1])
             case "too_soon":
@@ -139,18 +140,9 @@ class Facts:
 
     async def opt_out(self, recipient: Recipient, *, actor: str, source: str) -> bool:
         """Record an opt-out and stop what is pending; ``False`` if it was recorded before."""
-        now = self._clock.now()
         recipient_id = self._keyring.lookup_id(recipient.e164)
-        event = audit.of_opt_out(
-            EventType.OPT_OUT_RECORDED,
-            recipient_id,
-            recipient.masked,
-            now,
-            actor=actor,
-            source=source,
-        )
-        entry = OptOut(recipient.masked, now, source)
-        stopped = await self._recipients.opt_out(recipient_id, entry, event)
+        entry = OptOut(recipient.masked, self._clock.now(), source)
+        stopped = await self._recipients.opt_out(recipient_id, entry, actor=actor)
         for id_ in stopped or ():
             self._tasks.spawn(self._advance(id_))
         return stopped is not None
@@ -174,7 +166,3 @@ class Facts:
         if found is None:
             raise NotFoundError("There is no opt-out of this number.")
         return found
-
-
-def _not_found() -> NotFoundError:
-    return NotFoundError("There is no such verification.")

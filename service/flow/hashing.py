@@ -30,13 +30,17 @@ class HashPool:
         Raises:
             UnavailableError: there is none.
         """
-        if self.full:
-            raise UnavailableError("Too many codes are being checked; try again.", _RETRY_AFTER)
+        self.check()
         self.in_use += 1
         try:
             yield
         finally:
             self.in_use -= 1
+
+    def check(self) -> None:
+        """Raises UnavailableError if there is no place."""
+        if self.full:
+            raise UnavailableError("Too many codes are being checked; try again.", _RETRY_AFTER)
 
     @property
     def full(self) -> bool:

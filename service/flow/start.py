@@ -158,8 +158,7 @@ class Start:
     async def _start(
         self, request: StartRequest, id_: str, recipient_id: str, plan: tuple[Sender, ...]
     ) -> Verification:
-        if self._hashing.full:
-            raise UnavailableError("Too many codes are being checked; try again.", 1)
+        self._hashing.check()
         await self._take_limits(request, id_)
         v = self._verification(request, id_, recipient_id, plan)
         created = await self._create(v, request)

@@ -7,7 +7,7 @@ from service.domain import audit
 from service.domain.audit import EventType
 from service.domain.code import Code
 from service.domain.decide import ATTEMPT_GRACE
-from service.domain.errors import NotFoundError, VerificationClosedError
+from service.domain.errors import VerificationClosedError, unknown_verification
 from service.domain.keyring import Keyring
 from service.domain.verification import Reason, Status, Verification
 from service.flow.hashing import HashPool
@@ -53,7 +53,7 @@ class Verify:
             UnavailableError: the hash pool is full; the attempt was not counted.
         """
         if not is_id(id_):
-            raise _not_found()
+            raise unknown_verification()
         with self._hashing.slot():
             attempt = await self._count(id_, app, actor)
             v = attempt.verification
@@ -72,7 +72,7 @@ class Verify:
             return counted
         match counted[0]:
             case "unknown":
-                raise _not_found()
+                raise unknown_verification()
             case "closed":
                 raise VerificationClosedError(counted[1])
             case _:
@@ -99,7 +99,3 @@ class Verify:
                 return Verdict(False, Status.LOCKED, 0)
             case _:
                 raise VerificationClosedError(reply[1])
-
-
-def _not_found() -> NotFoundError:
-    return NotFoundError("There is no such verification.")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from service.clock import Clock
 from service.store import keys
 from service.store.connection import Connection
-from service.store.records import dump
+from service.store.records import dump, pairs
 
 CACHE_TIME = 5_000
 """How long (milliseconds) an instance trusts what it read: a revoked key dies within this time."""
@@ -71,8 +71,7 @@ class ApiKeyStore:
         await self._connection.command("HSETNX", keys.API_KEYS, key.id, _dump(key))
 
     async def list(self) -> list[ApiKey]:
-        flat = await self._connection.command("HGETALL", keys.API_KEYS)
-        entries = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
+        entries = pairs(await self._connection.command("HGETALL", keys.API_KEYS))
         found = [_load(id_, entry) for id_, entry in entries.items()]
         return sorted(found, key=lambda key: key.created_at)
 

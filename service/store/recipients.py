@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.domain.audit import Event
+from service.domain.audit import Event, EventType, of_opt_out
 from service.domain.guard import Exceeded, LimitKey
 from service.store import keys
 from service.store.connection import Connection
@@ -30,8 +30,16 @@ class RecipientStore:
         self._connection = connection
         self._scripts = scripts
 
-    async def opt_out(self, recipient_id: str, entry: OptOut, event: Event) -> list[str] | None:
+    async def opt_out(self, recipient_id: str, entry: OptOut, *, actor: str) -> list[str] | None:
         """Record an opt-out; gives the ids of the verifications it stops, ``None`` if it was known."""
+        event = of_opt_out(
+            EventType.OPT_OUT_RECORDED,
+            recipient_id,
+            entry.masked,
+            entry.since,
+            actor=actor,
+            source=entry.source,
+        )
         k = RecipientKeys(recipient_id)
         reply = await self._scripts.run(
             "opt_out",

@@ -40,6 +40,17 @@ def dump(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def pairs(flat: object) -> dict[str, str]:
+    """A flat reply (or redis-py's own dict or pairs) as a dict."""
+    if isinstance(flat, dict):
+        return flat
+    if not isinstance(flat, list):
+        return {}
+    if flat and isinstance(flat[0], tuple | list):
+        return dict(flat)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def dump_base(v: Verification) -> str:
     base = {name: getattr(v, name) for name in _BASE_FIELDS if getattr(v, name) is not None}
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}

@@ -18,6 +18,7 @@ from service.store.records import (
     dump_outcome,
     dump_report,
     load,
+    pairs,
 )
 from service.store.scripts import Names, Reply, Scripts
 
@@ -79,7 +80,7 @@ class VerificationStore:
         if not keys.is_id(id_):
             return None
         flat = await self._connection.command("HGETALL", VerificationKeys(id_).record)
-        return load(id_, _pairs(flat), self._senders) if flat else None
+        return load(id_, pairs(flat), self._senders) if flat else None
 
     async def create(
         self,
@@ -144,7 +145,7 @@ class VerificationStore:
         )
         if reply[0] != "ok":
             return None
-        v = load(id_, _pairs(reply[2:]), self._senders)
+        v = load(id_, pairs(reply[2:]), self._senders)
         return Claim(v, lease, bytes.fromhex(reply[1]))
 
     async def begin_delivery(
@@ -301,7 +302,7 @@ class VerificationStore:
         )
         if reply[0] != "ok":
             return reply
-        v = load(id_, _pairs(reply[2:]), self._senders)
+        v = load(id_, pairs(reply[2:]), self._senders)
         return Attempt(v, bytes.fromhex(reply[1]))
 
     async def settle_attempt(
@@ -341,7 +342,7 @@ class VerificationStore:
         ]
         found = []
         for flat in await self._connection.commands(batch):
-            found += [(str(id_), int(float(at))) for id_, at in _pairs(flat).items()]
+            found += [(str(id_), int(float(at))) for id_, at in pairs(flat).items()]
         return found
 
 
@@ -362,14 +363,3 @@ def _closing_keys(k: VerificationKeys, recipient_id: str) -> dict[str, str]:
         "active": RecipientKeys(recipient_id).active,
         "audit": k.audit,
     }
-
-
-def _pairs(flat: object) -> dict[str, str]:
-    """A flat reply (or redis-py's own dict or pairs) as a dict."""
-    if isinstance(flat, dict):
-        return flat
-    if not isinstance(flat, list):
-        return {}
-    if flat and isinstance(flat[0], tuple | list):
-        return dict(flat)
-    return dict(zip(flat[::2], flat[1::2], strict=True))

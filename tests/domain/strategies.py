@@ -1,5 +1,7 @@
 """Verifications with any history, for property tests."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from service.domain.decide import Policy
@@ -75,6 +77,25 @@ def reports(draw: st.DrawFn) -> Report:
     )
 
 
+def fresh(**changes: object) -> Verification:
+    v = Verification(
+        id="ver_00" + "0" * 32,
+        app="default",
+        purpose="login",
+        country="US",
+        masked="+1********00",
+        recipient_id="0" * 32,
+        sealed="",
+        key_id="",
+        plan=SENDERS[:3],
+        created_at=START,
+        expires_at=START + TTL,
+        attempts_allowed=5,
+        code_length=6,
+    )
+    return replace(v, **changes)  # type: ignore[arg-type]
+
+
 @st.composite
 def verifications(draw: st.DrawFn, *, status: Status | None = None) -> Verification:
     plan = tuple(draw(st.permutations(SENDERS)))[: draw(st.integers(1, len(SENDERS)))]
@@ -94,20 +115,8 @@ def verifications(draw: st.DrawFn, *, status: Status | None = None) -> Verificat
                 reconciled_at=draw(st.none() | instants),
             )
         )
-    return Verification(
-        id="ver_00" + "0" * 32,
-        app="default",
-        purpose="login",
-        country="US",
-        masked="+1********00",
-        recipient_id="0" * 32,
-        sealed="",
-        key_id="",
+    return fresh(
         plan=plan,
-        created_at=START,
-        expires_at=START + TTL,
-        attempts_allowed=5,
-        code_length=6,
         status=status or draw(st.sampled_from(Status)),
         attempts_used=draw(st.integers(0, 5)),
         last_attempt_at=draw(instants),

@@ -27,6 +27,7 @@ from tests.domain.strategies import (
     SENDERS,
     START,
     TTL,
+    fresh,
     instants,
     policies,
     reports,
@@ -115,28 +116,9 @@ def _delivery(number: int, outcome: Outcome | None, **changes: object) -> Delive
     return replace(delivery, **changes)  # type: ignore[arg-type]
 
 
-def _fresh(**changes: object) -> Verification:
-    v = Verification(
-        id="ver_00" + "0" * 32,
-        app="default",
-        purpose="login",
-        country="US",
-        masked="+1********00",
-        recipient_id="0" * 32,
-        sealed="",
-        key_id="",
-        plan=SENDERS[:3],
-        created_at=START,
-        expires_at=START + TTL,
-        attempts_allowed=5,
-        code_length=6,
-    )
-    return replace(v, **changes)  # type: ignore[arg-type]
-
-
 def _after(*outcomes: Outcome | None, **changes: object) -> Verification:
     deliveries = tuple(_delivery(n, outcome) for n, outcome in enumerate(outcomes, start=1))
-    return _fresh(deliveries=deliveries, **changes)
+    return fresh(deliveries=deliveries, **changes)
 
 
 def _reported(status: DeliveryStatus, fault: Fault | None = None, at: int = START) -> Verification:
@@ -154,7 +136,7 @@ _BUSY = NotSent(START, 1_000)
 _EXPIRY = START + TTL
 
 TABLE: dict[str, tuple[Verification, int, Decision]] = {
-    "new, nothing sent": (_fresh(), NOW, Send(SENDERS[0], Reason.INITIAL)),
+    "new, nothing sent": (fresh(), NOW, Send(SENDERS[0], Reason.INITIAL)),
     "refused: sender's fault": (
         _refused(Fault.SENDER),
         NOW,
@@ -201,7 +183,7 @@ TABLE: dict[str, tuple[Verification, int, Decision]] = {
         Send(SENDERS[0], Reason.PROVIDER_UNAVAILABLE),
     ),
     "429 twice: the next sender": (
-        _fresh(
+        fresh(
             deliveries=(
                 _delivery(1, _BUSY),
                 _delivery(2, _BUSY, sender="short", kind=SenderKind.SHORT_CODE),
@@ -314,12 +296,12 @@ TABLE: dict[str, tuple[Verification, int, Decision]] = {
     ),
     "expired": (_after(Accepted(START, "m")), _EXPIRY, Close(Status.EXPIRED, Reason.EXPIRED)),
     "approved": (
-        _fresh(status=Status.APPROVED, closed_reason=Reason.APPROVED),
+        fresh(status=Status.APPROVED, closed_reason=Reason.APPROVED),
         NOW,
         Close(Status.APPROVED, Reason.APPROVED),
     ),
     "canceled": (
-        _fresh(status=Status.CANCELED, closed_reason=Reason.SUPERSEDED),
+        fresh(status=Status.CANCELED, closed_reason=Reason.SUPERSEDED),
         NOW,
         Close(Status.CANCELED, Reason.SUPERSEDED),
     ),

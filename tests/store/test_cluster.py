@@ -100,7 +100,7 @@ async def test_opt_outs_are_listed_across_the_masters(clustered: Stores) -> None
     for number in range(8):
         recipient = f"{number * 7:08x}" + "1" * 24
         entry = OptOut("+1********00", NOW + number, "api")
-        await clustered.recipients.opt_out(recipient, entry, {})
+        await clustered.recipients.opt_out(recipient, entry, actor="key")
     found, cursor = 0, (0, 0)
     while True:
         page = await clustered.recipients.list_opt_outs(cursor, 3)

@@ -63,7 +63,7 @@ async def test_the_same_id_is_created_once(stores: Stores) -> None:
 
 
 async def test_nothing_is_created_for_an_opted_out_recipient(stores: Stores) -> None:
-    await stores.recipients.opt_out(RECIPIENT, OptOut("+1********00", NOW, "api"), {})
+    await stores.recipients.opt_out(RECIPIENT, OptOut("+1********00", NOW, "api"), actor="key")
     v = verification()
     assert isinstance(await stores.create(v), OptedOut)
     assert await stores.verifications.get(v.id) is None
@@ -137,7 +137,9 @@ async def test_a_new_fact_stops_a_decision_made_without_it(stores: Stores) -> No
 
 async def test_an_opt_out_stops_a_delivery_that_was_already_decided(stores: Stores) -> None:
     claim = await stores.created()
-    stopped = await stores.recipients.opt_out(RECIPIENT, OptOut("+1********00", NOW, "api"), {})
+    stopped = await stores.recipients.opt_out(
+        RECIPIENT, OptOut("+1********00", NOW, "api"), actor="key"
+    )
     assert stopped == [claim.verification.id]
     assert await stores.begin(claim) == "opted_out"
     assert (await stores.read(claim.verification.id)).opted_out
