@@ -1,6 +1,6 @@
 """A Valkey of our own, for laptops and tests. Production names its server in ``REDIS_URL``.
 
-It keeps what it was told (append-only file, synced each second), listens where only this user can
+It keeps what it was told (append-only file, synced before each answer), listens where only this user can
 reach it, always asks for a password, and ends when the process that started it ends.
 """
 
@@ -113,8 +113,8 @@ def start(
             # Ours may hold keys; a database server has no use for them.
             env={"LC_ALL": "C"},
             log=log,
-            # Not SIGKILL: while the disk is slow to sync, answers run up to two seconds ahead of
-            # the file. A script that never ends would hold SIGTERM off; ours are all bounded.
+            # Not SIGKILL, so that it closes its files in order. A script that never ends would hold
+            # SIGTERM off; ours are all bounded.
             death_signal=signal.SIGTERM,
             # The lock lasts as long as the longer-lived of us two.
             pass_fds=[lock.fileno()],
@@ -206,7 +206,9 @@ def _config(data_dir: Path, address: Path | int, password: str) -> list[str]:
         "daemonize no",
         'save ""',
         "appendonly yes",
-        "appendfsync everysec",
+        # With everysec, answers run up to two seconds ahead of the file while the disk is slow, and
+        # a kill -9 in that time loses what was acknowledged.
+        "appendfsync always",
         "aof-load-truncated yes",
         "maxmemory-policy noeviction",
     ]

@@ -83,8 +83,7 @@ async def _check(up: Up, seen: Seen) -> None:
             answer = await api.get(f"/v1/verifications/{id_}")
             return dict(answer.json()) if answer.status_code == 200 else {}
 
-        # Redis answers after its write to the append-only file; the kernel has it even if Redis is
-        # killed, and only a power cut could lose the last second.
+        # The embedded Valkey answers after its append-only file is synced.
         for id_ in seen.approved:
             assert (await read(id_)).get("status") == "approved", id_
 
