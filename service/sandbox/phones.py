@@ -7,8 +7,9 @@ from typing import Any
 
 from service.sandbox.bounded import Bounded
 from service.sandbox.config import SandboxConfig
+from service.sandbox.feed import Feed
 from service.sandbox.inbound import Inbound, autoresponse
-from service.sandbox.messages import UNASKED_SENDER, Message, Messages
+from service.sandbox.messages import UNASKED_SENDER, Message, Messages, now
 from service.sandbox.outage import Outage
 from service.sandbox.scenarios import Answer, Outcome, Reports, Scenarios
 from service.sandbox.webhooks import Courier, event
@@ -25,6 +26,7 @@ class Network:
     config: SandboxConfig
     courier: Courier
     outage: Outage
+    feed: Feed
     messages: Messages = field(default_factory=Messages)
     scenarios: Scenarios = field(default_factory=Scenarios)
     blocked: Bounded[str, None] = field(default_factory=Bounded)
@@ -32,6 +34,7 @@ class Network:
 
     def accept(self, message: Message, outcome: Outcome) -> None:
         """Let an accepted message go its way."""
+        self.feed.changed(message)
         self.courier.spawn(self._travel(message, outcome))
 
     def receive(self, from_: str, to: str | None, text: str, webhook_url: str) -> Inbound:
@@ -46,6 +49,7 @@ class Network:
             case "START":
                 self.blocked.pop(from_, None)
         self.replies.append(reply)
+        self.feed.changed(reply)
         data = event("message.received", reply.payload())
         self.courier.spawn(self.courier.deliver(data, [webhook_url]))
         return reply
@@ -57,14 +61,17 @@ class Network:
             delay *= _LATE
         await asyncio.sleep(delay / 2)
         message.leave()
+        self.feed.changed(message)
         sent = event("message.sent", message.payload())
         if outcome.reports is Reports.IN_ORDER:
             self.courier.spawn(self._report(message, sent))
         await asyncio.sleep(delay / 2)
         message.arrived = outcome.arrives
+        self.feed.changed(message)
         if outcome.final is None:
             return
         message.finish(outcome.final)
+        self.feed.changed(message)
         final = event("message.finalized", message.payload())
         if outcome.reports is Reports.IN_ORDER:
             self.courier.spawn(self._report(message, final))
@@ -80,4 +87,5 @@ class Network:
         if not urls:
             return
         taken = await self.courier.deliver(data, urls)
-        message.reports.append(data["event_type"] + ("" if taken else " (nobody took it)"))
+        message.reports.append({"event_type": data["event_type"], "taken": taken, "at": now()})
+        self.feed.changed(message)
