@@ -107,12 +107,13 @@ export function firstMessage(number) {
 curl "$SANDBOX_URL/v2/messages/long_code" \\
   -H "Authorization: Bearer $TELNYX_API_KEY" \\
   -H "Content-Type: application/json" \\
-  -d '{"from": "+18445550001", "to": "${number}", "text": "123456 is your code"}'`;
+  -d '{"from": "+18445550001", "to": "${number}",
+       "text": "123456 is your code"}'`;
   const button = el("button", { type: "button", class: "copy" }, icon("copy"), "Copy");
   button.addEventListener("click", () => copy(line));
   return [
     el("h2", {}, "Nothing here yet"),
-    el("p", {}, "Start a verification of this number, or send it a message yourself:"),
+    el("p", {}, `Start a verification of ${prettyNumber(number)}, or send it a message yourself:`),
     el("div", { class: "shell" }, el("pre", { tabindex: "0", "aria-label": "A curl line that sends a message" }, line), button),
   ];
 }

@@ -26,7 +26,8 @@ export const outcomeTitle = (digits) =>
 
 export function describe(outcome) {
   const title = outcome.byHand ? TITLES.get(outcome.digits) ?? "Delivered" : outcomeTitle(outcome.digits);
-  return outcome.others.length ? `${title}, and by sender` : title;
+  const count = outcome.others.length;
+  return count ? `${title}, ${count} exception${count === 1 ? "" : "s"}` : title;
 }
 
 export function setUpPhoneDialog(open) {
@@ -58,12 +59,16 @@ export function setUpOutcomeDialog(current) {
     list.append(el("label", {}, radio, el("code", {}, digits),
       el("span", {}, el("strong", {}, title), el("small", { id: `about-${digits}` }, text))));
   }
+  const mark = (outcome) => {
+    const its = outcome.others.find((one) => one.kind === kind.value)?.outcome ?? outcome.digits;
+    list.querySelector(`[value="${TITLES.has(its) ? its : "0001"}"]`).checked = true;
+  };
+  kind.addEventListener("change", () => mark(current().outcome));
   $("outcome-open").addEventListener("click", () => {
     const { number, outcome } = current();
-    const known = TITLES.has(outcome.digits) ? outcome.digits : "0001";
     $("outcome-number").textContent = prettyNumber(number);
     kind.value = "";
-    list.querySelector(`[value="${known}"]`).checked = true;
+    mark(outcome);
     dialog.returnValue = "";
     dialog.showModal();
     list.querySelector(":checked").focus();

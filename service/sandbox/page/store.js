@@ -59,11 +59,12 @@ export class Store {
     try { localStorage.setItem(SEEN, JSON.stringify(Object.fromEntries(known))); } catch { /* private */ }
   }
 
-  // What was set by hand for a number, before its own last four digits.
+  // What was set by hand for a number comes before what was set for a kind of sender, and that before
+  // the number's own last four digits.
   outcome(number) {
-    const set = this.scenarios.filter((one) => one.to === number);
-    const whole = set.find((one) => one.kind === null);
-    return { digits: whole?.outcome ?? number.slice(-4), byHand: Boolean(whole), others: set.filter((one) => one.kind) };
+    const whole = this.scenarios.find((one) => one.to === number && one.kind === null);
+    const others = this.scenarios.filter((one) => one.kind && (one.to === number || (one.to === null && !whole)));
+    return { digits: whole?.outcome ?? number.slice(-4), byHand: Boolean(whole), others };
   }
 
   #put(entry) {
