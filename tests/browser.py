@@ -14,7 +14,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _PATIENCE = 5_000.0  # milliseconds
 
-# What CSS computes, as sRGB; "color(srgb ...)" comes from light-dark() and the like.
+# Colours are painted and read back: that understands every form in which CSS gives them.
 _CONTRAST = """
 (selectors) => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
@@ -26,7 +26,9 @@ _CONTRAST = """
   // Each backdrop is painted over those behind it.
   const behind = (node) => {
     const chain = [];
-    for (let one = node; one; one = one.parentElement) chain.unshift(getComputedStyle(one).backgroundColor);
+    for (let one = node; one; one = one.parentElement) {
+      chain.unshift(getComputedStyle(one).backgroundColor);
+    }
     canvas.clearRect(0, 0, 1, 1);
     return chain.map(paint).at(-1);
   };
@@ -46,12 +48,13 @@ _CONTRAST = """
 """
 
 _NAMELESS = """
-() => [...document.querySelectorAll("button, a, input, select, textarea, summary, [tabindex='0'], dialog")]
+() => [...document.querySelectorAll(
+    "button, a, input, select, textarea, summary, dialog, [tabindex='0']")]
   .filter((node) => {
-    const by = (node.getAttribute("aria-labelledby") ?? "").split(" ").map((id) => document.getElementById(id));
-    const words = [node.getAttribute("aria-label"), ...by.map((one) => one?.textContent),
-      ...[...(node.labels ?? [])].map((one) => one.textContent),
-      node.matches("button, a, summary") ? node.textContent : null];
+    const by = (node.getAttribute("aria-labelledby") ?? "").split(" ");
+    const named = [...by.map((id) => document.getElementById(id)), ...(node.labels ?? [])];
+    if (node.matches("button, a, summary")) named.push(node);
+    const words = [node.getAttribute("aria-label"), ...named.map((one) => one?.textContent)];
     return !words.some((one) => one?.trim());
   }).map((node) => node.outerHTML.slice(0, 120))
 """

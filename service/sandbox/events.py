@@ -26,8 +26,6 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would keep events back
 ]
-# A watcher that reads nothing cannot be told of the end; it is then left.
-_FAREWELL = 0.5
 
 
 @get("/sandbox/events")
@@ -36,26 +34,20 @@ async def events(network: NamedDependency[Network]) -> ASGIApp:
 
 
 async def _serve(network: Network, scope: Scope, receive: Receive, send: Send) -> None:
-    """Stream until the watcher goes or the sandbox ends, whichever comes first."""
+    """Stream until the sandbox ends, or the watcher goes: then whatever the stream is waiting for."""
     del scope
-    stream = asyncio.create_task(_stream(network, send))
-    ends = [asyncio.create_task(_gone(receive)), asyncio.create_task(_over(network))]
+    stream, gone = asyncio.create_task(_stream(network, send)), asyncio.create_task(_gone(receive))
     try:
-        await asyncio.wait([stream, *ends], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stream, gone], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (stream, *ends):
-            task.cancel()
-        await asyncio.gather(stream, *ends, return_exceptions=True)
+        stream.cancel()
+        gone.cancel()
+        await asyncio.gather(stream, gone, return_exceptions=True)
 
 
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _over(network: Network) -> None:
-    await network.feed.ended.wait()
-    await asyncio.sleep(_FAREWELL)
 
 
 async def _stream(network: Network, send: Send) -> None:

@@ -69,7 +69,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._watchers: set[Watcher] = set()
-        self.ended = asyncio.Event()
+        self._ended = False
 
     def changed(self, change: Change) -> None:
         for watcher in self._watchers:
@@ -78,7 +78,7 @@ class Feed:
     @contextmanager
     def watch(self) -> Iterator[Watcher]:
         watcher = Watcher()
-        if self.ended.is_set():
+        if self._ended:
             watcher.end()
         self._watchers.add(watcher)
         try:
@@ -88,6 +88,6 @@ class Feed:
 
     def end(self) -> None:
         """Let all watchers go, now and from now on."""
-        self.ended.set()
+        self._ended = True
         for watcher in self._watchers:
             watcher.end()

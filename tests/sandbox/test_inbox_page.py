@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -17,6 +17,7 @@ from tests.browser import Watched, chromium, watched
 from tests.harness import (
     TELNYX_KEY,
     World,
+    client,
     eventually,
     free_port,
     read_code,
@@ -28,6 +29,13 @@ from tests.harness import (
 pytestmark = pytest.mark.anyio
 
 Opened = AbstractAsyncContextManager[Watched]
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+_READ = (
+    *("h1", ".product", "#connection", ".segments button", ".name", ".last", ".who h2", ".who p"),
+    *(".kind", ".sender strong", ".message .bubble", ".code", ".life span", "summary"),
+    *(".life [data-mood=good] span", ".reply .bubble", ".facts", "#blocked", ".quick button"),
+    *(".send", ".outcome", "#phones time", ".avatar"),
+)
 _numbers = count(1)
 
 
@@ -40,9 +48,8 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="module")
 async def app(browser: Browser, valkey: str) -> AsyncIterator[World]:
     del browser  # without one there is nothing to start
-    client = Redis.from_url(valkey)
-    await client.flushall()
-    await client.aclose()
+    async with Redis.from_url(valkey) as redis:
+        await redis.flushall()
     async with world(valkey) as running:
         yield running
 
@@ -233,44 +240,36 @@ async def test_everything_can_be_done_from_the_keyboard(browser: Browser, app: W
         assert page.url.endswith("#+12025581003")
 
 
-async def test_a_lost_connection_is_made_again() -> None:
+async def test_a_lost_connection_is_made_again(browser: Browser) -> None:
     """A stop ends at once though a page is open, and the page finds the sandbox that comes after."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    async with chromium() as browser:
-        context = await browser.new_context()
+    async with await browser.new_context() as context, client(url) as phone:
         page = await context.new_page()
         async with serving(build(sandbox_config()), port):
             await page.goto(f"{url}/#+12025550001")
             await _live(page)
-            async with httpx.AsyncClient(base_url=url, trust_env=False) as phone:
-                await _send(phone, "+12025550001", "of the first")
+            await _send(phone, "+12025550001", "of the first")
             await expect(_messages(page)).to_have_count(1)
         await expect(page.locator("#connection")).to_have_text("Reconnecting")
         async with serving(build(sandbox_config()), port):
             await _live(page)
             await expect(_messages(page)).to_have_count(0)
-            async with httpx.AsyncClient(base_url=url, trust_env=False) as phone:
-                await _send(phone, "+12025550001", "of the second")
+            await _send(phone, "+12025550001", "of the second")
             await expect(_messages(page).locator(".bubble")).to_have_text("of the second")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_can_be_read_and_every_control_has_a_name(
-    browser: Browser, app: World, scheme: str
+    browser: Browser, app: World, number: str
 ) -> None:
-    to = f"+1202559{1 if scheme == 'light' else 2:03d}1"
-    await _send(app.phone, to, "482913 is your code")
-    await app.phone.post("/sandbox/inbound", json={"from": to, "text": "STOP"})
-    async with _inbox(browser, app, to, color_scheme=scheme) as inbox:
+    await _send(app.phone, number, "482913 is your code")
+    await app.phone.post("/sandbox/inbound", json={"from": number, "text": "STOP"})
+    async with _inbox(browser, app, number, reduced_motion="reduce") as inbox:
         await expect(_messages(inbox.page).locator(".life")).to_contain_text("Delivered")
-        found = await inbox.contrasts(
-            *("h1", ".product", "#connection", ".segments button", ".name", ".last", ".who h2"),
-            *(".who p", ".kind", ".sender strong", ".message .bubble", ".code", ".life span"),
-            *(".life [data-mood=good] span", "summary", ".reply .bubble", ".facts", "#blocked"),
-            *(".quick button", ".send", ".outcome", "#phones time", ".avatar"),
-        )
-        assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}
+        for scheme in _SCHEMES:
+            await inbox.page.emulate_media(color_scheme=scheme)
+            found = await inbox.contrasts(*_READ)
+            assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}
         assert await inbox.nameless() == []
 
 

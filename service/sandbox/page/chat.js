@@ -15,7 +15,7 @@ export function toEnd() {
   $("latest").hidden = true;
 }
 
-export function showChat(store, number) {
+export function showChat(store, number, isLive) {
   const phone = store.phone(number), other = number !== open;
   if (other) {
     open = number;
@@ -36,13 +36,12 @@ export function showChat(store, number) {
   $("blocked").hidden = !phone.blocked;
   $("quiet").hidden = phone.entries.length > 0;
   const stay = other || isAtEnd(), length = bubbles.size;
-  $("thread").classList.toggle("fresh", !other);
-  arrange($("thread"), nodes(phone.entries));
+  arrange($("thread"), nodes(phone.entries, isLive && !other));
   if (stay) toEnd();
   else if (bubbles.size > length) $("latest").hidden = false;
 }
 
-export const latestCode = () => [...$("thread").querySelectorAll(".code")].at(-1);
+export const latestCode = () => [...$("thread").querySelectorAll("[data-phase=arrived] .code")].at(-1);
 
 export function setUpChat() {
   $("latest").addEventListener("click", toEnd);
@@ -76,13 +75,16 @@ function facts(phone) {
   return phone.blocked ? `${count} · opted out` : count;
 }
 
-function nodes(entries) {
+function nodes(entries, isFresh) {
   const found = [];
   let date = null, sender = null;
   for (const entry of entries) {
     const its = day(entry.created_at);
     if (its !== date) found.push(separator(its));
-    if (!bubbles.has(entry.id)) bubbles.set(entry.id, { bubble: makeBubble(entry), entry });
+    if (!bubbles.has(entry.id)) {
+      bubbles.set(entry.id, { bubble: makeBubble(entry), entry });
+      bubbles.get(entry.id).bubble.node.classList.toggle("fresh", isFresh);
+    }
     const known = bubbles.get(entry.id);
     if (known.entry !== entry) {
       known.bubble.update(entry);
@@ -93,6 +95,10 @@ function nodes(entries) {
     found.push(known.bubble.node);
     date = its;
     sender = from;
+  }
+  if (bubbles.size > entries.length) {
+    const kept = new Set(entries.map((entry) => entry.id));
+    for (const id of [...bubbles.keys()]) if (!kept.has(id)) bubbles.delete(id);
   }
   return found;
 }
@@ -114,6 +120,6 @@ curl "$SANDBOX_URL/v2/messages/long_code" \\
   return [
     el("h2", {}, "Nothing here yet"),
     el("p", {}, `Start a verification of ${prettyNumber(number)}, or send it a message yourself:`),
-    el("div", { class: "shell" }, el("pre", { tabindex: "0", "aria-label": "A curl line that sends a message" }, line), button),
+    el("div", { class: "shell" }, el("p", {}, el("span", {}, "Shell"), button), el("pre", { tabindex: "0", "aria-label": "A curl line that sends a message" }, line)),
   ];
 }

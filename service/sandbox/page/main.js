@@ -13,15 +13,16 @@ const TITLE = document.title;
 const narrow = matchMedia("(max-width: 47.99rem)");
 const store = new Store();
 
-const chosen = () => /^#(\+[0-9]{7,15})$/.exec(decodeURIComponent(location.hash))?.[1] ?? null;
+const chosen = () => /^#(\+[0-9]{7,15})$/.exec(location.hash.replace("%2B", "+"))?.[1] ?? null;
 
-function show() {
+// What comes while we watch moves in; what was there already does not.
+function show(isLive = false) {
   const number = chosen();
   document.body.dataset.view = number ? "chat" : "phones";
   $("chat").hidden = !number;
   $("start").hidden = Boolean(number);
   if (number) {
-    showChat(store, number);
+    showChat(store, number, isLive);
     if (!document.hidden) store.markSeen(number);
   }
   showPhones(store, number, $("search").value);
@@ -36,7 +37,7 @@ function take(state, whole) {
     history.replaceState(null, "", `#${store.listed()[0].number}`);
   }
   if (state.outage) showOutage(state.outage);
-  show();
+  show(!whole);
   if (arrived.length) announce(arrived.at(-1));
 }
 
@@ -92,10 +93,13 @@ function onListKey(event) {
   }
 }
 
-$("search").addEventListener("input", show);
+$("search").addEventListener("input", () => show());
 document.querySelector("nav").addEventListener("keydown", onListKey);
 document.addEventListener("keydown", onKey);
-document.addEventListener("visibilitychange", show);
+document.addEventListener("visibilitychange", () => show());
+for (const button of document.querySelectorAll(".cancel")) {
+  button.addEventListener("click", () => button.closest("dialog").close());
+}
 addEventListener("hashchange", () => { show(); toEnd(); });
 $("back").addEventListener("click", leaveChat);
 $("start").replaceChildren(
