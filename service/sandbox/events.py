@@ -69,7 +69,7 @@ def _event(network: Network, batch: Collection[Change]) -> bytes:
 
 def snapshot(network: Network) -> dict[str, Any]:
     """The newest ``SHOWN`` messages and all else that the page shows."""
-    entries = [*network.messages.newest(SHOWN), *network.replies]
+    entries: list[Change] = [*network.messages.newest(SHOWN), *network.replies]
     return _changes(network, [*entries, Topic.OUTAGE, Topic.SCENARIOS]) | {"shown": SHOWN}
 
 
