@@ -14,6 +14,7 @@ from service.clock import Clock, SystemClock
 from service.flow.advance import Advance
 from service.flow.facts import Facts
 from service.flow.hashing import HashPool
+from service.flow.notices import Notices
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
@@ -153,10 +154,14 @@ def _join(
         metrics=metrics,
     )
     verify = Verify(store=store, hashing=hashing, keyring=keyring, clock=clock, metrics=metrics)
+    notices = Notices(
+        start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
+    )
     parts = Parts(
         start=start,
         verify=verify,
         facts=facts,
+        notices=notices,
         recipients=recipients,
         api_keys=ApiKeyStore(connection, clock),
         connection=connection,

@@ -11,7 +11,7 @@ from service.domain.errors import VerificationClosedError, unknown_verification
 from service.domain.keyring import Keyring
 from service.domain.verification import Reason, Status, Verification
 from service.flow.hashing import HashPool
-from service.store.keys import is_id
+from service.store.keys import VERIFICATION, is_id
 from service.store.verifications import Attempt, VerificationStore
 from service.telemetry import Metrics
 
@@ -52,7 +52,7 @@ class Verify:
             VerificationClosedError: it has ended, or its attempts are used up.
             UnavailableError: the hash pool is full; the attempt was not counted.
         """
-        if not is_id(id_):
+        if not is_id(id_, VERIFICATION):
             raise unknown_verification()
         with self._hashing.slot():
             attempt = await self._count(id_, app, actor)
