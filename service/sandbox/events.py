@@ -84,7 +84,8 @@ def _changes(network: Network, batch: Iterable[Change]) -> dict[str, Any]:
             case Message():
                 found["entries"].append(_message(change))
             case Inbound():
-                found["entries"].append(_reply(change, blocked=change.from_ in network.blocked))
+                blocked = network.opt_outs.blocks(change.messaging_profile_id, change.from_)
+                found["entries"].append(_reply(change, blocked=blocked))
             case Topic.OUTAGE:
                 outage = network.outage
                 found["outage"] = {"mode": outage.mode, "seconds_left": outage.seconds_left}
