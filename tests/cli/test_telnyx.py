@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
 from tests.sandbox.conftest import API_KEY, LONG, PROFILE, Sandbox, running
