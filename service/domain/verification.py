@@ -261,6 +261,7 @@ class Verification:
     app_hash: str | None = None
     transaction: Transaction | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    clients: tuple[str, ...] = ()
     status: Status = Status.PENDING
     closed_reason: Reason | None = None
     attempts_used: int = 0
