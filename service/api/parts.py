@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from nacl.signing import VerifyKey
 
+from service.api.key_limits import KeyLimits
 from service.clock import Clock
 from service.flow.facts import Facts
+from service.flow.notices import Notices
 from service.flow.start import Start
 from service.flow.verify import Verify
 from service.store.api_keys import ApiKeyStore
@@ -22,8 +24,10 @@ class Parts:
     start: Start
     verify: Verify
     facts: Facts
+    notices: Notices
     recipients: RecipientStore
     api_keys: ApiKeyStore
+    key_limits: KeyLimits
     connection: Connection
     public_keys: Sequence[VerifyKey]
     code_length: int

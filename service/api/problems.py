@@ -9,7 +9,9 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from service.api.ratelimit import ratelimit_headers
 from service.domain.errors import CountersignError, RateLimitedError, RetryLaterError
+from service.domain.guard import Standing
 
 TYPE_BASE = "/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +24,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "number-type-not-allowed": (403, "Numbers of this type get no codes"),
     "not-found": (404, "Not found"),
     "method-not-allowed": (405, "Method not allowed"),
+    "notice-closed": (409, "The notice cannot be taken back"),
     "verification-closed": (409, "The verification has ended"),
     "idempotency-in-progress": (409, "The first request is still at work"),
     "payload-too-large": (413, "The body is too large"),
@@ -90,11 +93,12 @@ def of_anything(request: Request[Any, Any, Any], error: Exception) -> Response[b
 def _headers(error: CountersignError) -> dict[str, str]:
     if error.slug == "unauthorized":
         return {"www-authenticate": "Bearer"}
+    if error.replayed:
+        return {"idempotent-replayed": "true"}
     if not isinstance(error, RetryLaterError):
         return {}
     headers = {"retry-after": str(error.retry_after)}
-    if isinstance(error, RateLimitedError) and error.quota:
-        # draft-ietf-httpapi-ratelimit-headers-10
-        headers["ratelimit-policy"] = f'"{error.limit}";q={error.quota};w={error.window}'
-        headers["ratelimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
+    if isinstance(error, RateLimitedError) and error.window is not None:
+        reset = error.retry_after * 1000
+        headers |= ratelimit_headers([Standing(error.limit, error.window, 0, reset)])
     return headers

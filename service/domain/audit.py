@@ -6,6 +6,7 @@ look-up id and mask; codes and texts never do.
 
 from enum import StrEnum
 
+from service.domain.recipient import Recipient
 from service.domain.verification import (
     Accepted,
     Delivery,
@@ -30,6 +31,10 @@ class EventType(StrEnum):
     VERIFICATION_EXPIRED = "verification.expired"
     VERIFICATION_LOCKED = "verification.locked"
     VERIFICATION_UNDELIVERABLE = "verification.undeliverable"
+    NOTICE_CREATED = "notice.created"
+    NOTICE_CANCELED = "notice.canceled"
+    NOTICE_ENDED = "notice.ended"
+    NOTICE_UNDELIVERABLE = "notice.undeliverable"
     RESEND_ASKED = "resend.asked"
     DELIVERY_BEGUN = "delivery.begun"
     DELIVERY_ACCEPTED = "delivery.accepted"
@@ -39,10 +44,17 @@ class EventType(StrEnum):
     DELIVERY_RECONCILED = "delivery.reconciled"
     ATTEMPT_COUNTED = "attempt.counted"
     ATTEMPT_REJECTED = "attempt.rejected"
+    GUARD_BLOCKED = "guard.blocked"
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
 
 
+_OF_NOTICES = {
+    EventType.VERIFICATION_CREATED: EventType.NOTICE_CREATED,
+    EventType.VERIFICATION_CANCELED: EventType.NOTICE_CANCELED,
+    EventType.VERIFICATION_EXPIRED: EventType.NOTICE_ENDED,
+    EventType.VERIFICATION_UNDELIVERABLE: EventType.NOTICE_UNDELIVERABLE,
+}
 _OUTCOME_TYPES = {
     Accepted: EventType.DELIVERY_ACCEPTED,
     Refused: EventType.DELIVERY_REJECTED,
@@ -56,7 +68,7 @@ def of_verification(
 ) -> Event:
     """``actor``: the API key id, ``telnyx`` or ``countersign`` (a decision of its own)."""
     event: Event = {
-        "type": kind,
+        "type": _OF_NOTICES.get(kind, kind) if v.notice is not None else kind,
         "at": at,
         "actor": actor,
         "verification": v.id,
@@ -66,9 +78,27 @@ def of_verification(
         "masked": v.masked,
         "country": v.country,
     }
+    if v.notice is not None:
+        event["send_at"] = v.send_at or v.created_at
     if reason is not None:
         event["reason"] = reason
     return event
+
+
+def of_blocked(
+    recipient: Recipient, recipient_id: str, *, app: str, purpose: str, at: int, actor: str
+) -> Event:
+    """A start that the guard refused; whoever refuses it adds the rule and its figures."""
+    return {
+        "type": EventType.GUARD_BLOCKED,
+        "at": at,
+        "actor": actor,
+        "app": app,
+        "purpose": purpose,
+        "recipient": recipient_id,
+        "masked": recipient.masked,
+        "country": recipient.country,
+    }
 
 
 def of_attempt(kind: EventType, verification: str, app: str, at: int, actor: str) -> Event:

@@ -1,6 +1,5 @@
 """The limits that do not belong to a recipient, and what they refused."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from service.domain.audit import Event
@@ -50,24 +49,15 @@ class LimitStore:
             return max(refused, key=lambda one: one.retry_after)
         return tuple(_standing(key.limit, reply) for key, reply in found)
 
-    async def give_back(
-        self,
-        limits: Sequence[LimitKey],
-        member: str,
-        recipient_id: str | None = None,
-        event: Event | None = None,
-    ) -> None:
-        """A start was refused: it counts against nothing, and leaves its event unless a script of the
-        recipient's wrote it."""
-        work = []
+    async def give_back(self, limits: Sequence[LimitKey], member: str) -> None:
+        """A start was refused after all: it counts against nothing."""
         if limits:
-            batch = [("ZREM", self._key(key), member) for key in limits]
-            work.append(asyncio.ensure_future(self._connection.commands(batch)))
-        if recipient_id is not None and event is not None:
-            audit = RecipientKeys(recipient_id).audit
-            block = self._scripts.run("block", {"audit": audit}, {"event": dump(event)})
-            work.append(asyncio.ensure_future(block))
-        await asyncio.gather(*work)
+            await self._connection.commands([("ZREM", self._key(key), member) for key in limits])
+
+    async def record_blocked(self, recipient_id: str, event: Event) -> None:
+        """Record a refusal that no script of the recipient's wrote down."""
+        audit = RecipientKeys(recipient_id).audit
+        await self._scripts.run("block", {"audit": audit}, {"event": dump(event)})
 
     def _key(self, key: LimitKey) -> str:
         return keys.shared_limit(key.limit, self._digest(key.limit, key.value))

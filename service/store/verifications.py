@@ -112,7 +112,8 @@ class VerificationStore:
                 "due": k.due,
                 "audit": k.audit,
                 "active": of_recipient.active,
-                "pending": of_recipient.pending(v.app, v.purpose),
+                # A notice takes the place of nothing.
+                "pending": of_recipient.pending(v.app, v.id if v.notice else v.purpose),
                 "opt_out": of_recipient.opt_out,
                 "limit": of_recipient.limit,
                 "guesses": of_recipient.guesses(v.app),
@@ -133,7 +134,7 @@ class VerificationStore:
                 "lease": lease,
                 "lease_until": v.created_at + self._lease,
                 "windows": _windows(windows),
-                "budget": self._budget,
+                "budget": "" if v.notice else self._budget,
                 "event": dump(event),
                 "superseded_event": dump(superseded),
                 "blocked_event": dump(blocked),

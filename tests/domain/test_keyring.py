@@ -43,7 +43,7 @@ def test_a_seal_never_repeats_and_never_shows() -> None:
         ("abc", "not Base64|has 2 bytes"),
         (base64.b64encode(b"short").decode(), "must have 32"),
         (base64.b64encode(b"0" * 32).decode(), "not random"),
-        (",".join([base64.b64encode(OLD).decode()] * 2), "twice"),
+        (",".join([base64.b64encode(bytes(range(32))).decode()] * 2), "twice"),
     ],
 )
 def test_a_weak_or_malformed_key_is_named_without_being_shown(text: str, fault: str) -> None:

@@ -8,8 +8,9 @@ if redis.call('EXISTS', opt_out) == 1 then
   append_audit_with(blocked_event, { rule = 'opt_out' })
   return { 'opted_out' }
 end
--- No message for a code that this client could not have compared.
-local over = over_budget(guesses, known, cjson.decode(base).clients or {}, budget, tonumber(now))
+-- No message for a code that this client could not have compared. A notice has none: its budget is empty.
+local over = budget ~= '' and
+  over_budget(guesses, known, cjson.decode(base).clients or {}, budget, tonumber(now))
 if over then
   append_audit_with(blocked_event, limit_fields('wrong_codes', over))
   over[1] = 'over_budget'
