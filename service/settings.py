@@ -103,9 +103,7 @@ class SenderSection(_Section):
 class RouteSection(_Section):
     """``[[routes]]``: countries (ISO 3166-1 alpha-2, or ``*``) and sender names in order."""
 
-    countries: Annotated[
-        list[_Country], Field(min_length=1)
-    ]
+    countries: Annotated[list[_Country], Field(min_length=1)]
     plan: Annotated[list[str], Field(min_length=1)]
 
 

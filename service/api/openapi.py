@@ -30,8 +30,8 @@ _PARAMETERS = {
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "A Structured Field String (quoted), or 1 to 255 visible ASCII characters. The same key and"
-    " body give the same verification, or the same final refusal, and send nothing, for 24 hours.",
+    "description": "A Structured Field String (quoted), or 1 to 255 visible ASCII characters. For 24 "
+    "hours the same key and body give the same verification, or the same final refusal, and send nothing.",
     "schema": {"type": "string", "maxLength": 255},
 }
 _WEBHOOK_HEADERS = [

@@ -1,5 +1,5 @@
-"""``RateLimit-Policy`` and ``RateLimit`` (draft-ietf-httpapi-ratelimit-headers-10): one policy for each limit,
-its tightest window."""
+"""``RateLimit-Policy`` and ``RateLimit`` (draft-ietf-httpapi-ratelimit-headers-10): one policy for each
+limit, its tightest window."""
 
 from collections.abc import Sequence
 

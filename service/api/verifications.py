@@ -336,9 +336,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
     )
 
 
-def idempotency(
-    request: Request[Any, Any, Any], body: MessageBody
-) -> Idempotency | None:
+def idempotency(request: Request[Any, Any, Any], body: MessageBody) -> Idempotency | None:
     """The caller's key, if it sent one."""
     key = read_idempotency_key(request.headers.getall("idempotency-key", []))
     return None if key is None else Idempotency(key, body.model_dump_json())

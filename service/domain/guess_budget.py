@@ -13,6 +13,7 @@ from service.domain.guard import Limit, network_of
 MOST_WRONG_CODES = 100
 CLIENT_IP = "client_ip"
 _HOUR = 3_600
+_DEFAULT = Limit(10, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class GuessBudget:
     names the account (``user``) must not be among them, for a stranger's start carries it too.
     """
 
-    limit: Limit = Limit(10, 86_400)
+    limit: Limit = _DEFAULT
     reserve: int = 5
     known_by: Sequence[str] = (CLIENT_IP, "device")
 

@@ -100,9 +100,7 @@ class Guard:
         self._metrics.limited(exceeded.limit)
         return RateLimitedError.of(exceeded)
 
-    async def _count(
-        self, subject: Subject
-    ) -> tuple[tuple[LimitKey, ...], tuple[Standing, ...]]:
+    async def _count(self, subject: Subject) -> tuple[tuple[LimitKey, ...], tuple[Standing, ...]]:
         keys = shared_limits(
             self._limits,
             app=subject.app,

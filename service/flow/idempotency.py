@@ -75,9 +75,7 @@ class Idempotent:
             case Reserved():
                 return await self._run(digest, held, start)
 
-    async def _run(
-        self, digest: str, held: Reserved, start: Callable[[str], Awaitable[T]]
-    ) -> T:
+    async def _run(self, digest: str, held: Reserved, start: Callable[[str], Awaitable[T]]) -> T:
         try:
             result = await start(held.id)
         except CountersignError as error:

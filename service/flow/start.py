@@ -125,9 +125,7 @@ class Start:
         async def replay(done: str) -> Started:
             return Started(await self._read(done), replayed=True)
 
-        return await self._idempotent(
-            request.app, idempotency, id_, start=start, replay=replay
-        )
+        return await self._idempotent(request.app, idempotency, id_, start=start, replay=replay)
 
     async def _start(
         self,
@@ -177,9 +175,9 @@ class Start:
             v,
             salt,
             self._limits.recipient,
-            created_event,
-            superseded,
-            subject.blocked(v.created_at),
+            event=created_event,
+            superseded=superseded,
+            blocked=subject.blocked(v.created_at),
             keep=keep,
         )
         if isinstance(created, Claim | Exists):

@@ -71,7 +71,7 @@ class Verify:
         event = audit.of_attempt(EventType.ATTEMPT_COUNTED, id_, app, now, actor)
         blocked = audit.of_attempt(EventType.GUARD_BLOCKED, id_, app, now, actor)
         counted = await self._store.count_attempt(
-            id_, app, now, now + ATTEMPT_GRACE, event, blocked
+            id_, app, now, now + ATTEMPT_GRACE, event=event, blocked=blocked
         )
         if isinstance(counted, Attempt):
             return counted

@@ -94,10 +94,10 @@ class VerificationStore:
         v: Verification,
         salt: bytes,
         windows: Sequence[Limit],
+        *,
         event: Event,
         superseded: Event,
         blocked: Event,
-        *,
         keep: int = 0,
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
@@ -303,7 +303,7 @@ class VerificationStore:
         return reply[0]
 
     async def count_attempt(
-        self, id_: str, app: str, now: int, grace_until: int, event: Event, blocked: Event
+        self, id_: str, app: str, now: int, grace_until: int, *, event: Event, blocked: Event
     ) -> Attempt | Exceeded | Reply:
         """Count before comparing; otherwise ``unknown``, ``closed`` status or ``exhausted``."""
         k = VerificationKeys(id_)
