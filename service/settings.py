@@ -154,7 +154,7 @@ class LimitsSection(_Section):
     """By name, for ``limit_keys`` of a start; ``*`` stands for the names that are not listed."""
     api_key: list[_LimitText] = []
     """Requests of any kind with one API key."""
-    failed_keys: _LimitText = "20/60"
+    failed_keys: _LimitText = "300/60"
     """Refused API keys from one caller's address, in each process."""
 
 

@@ -31,7 +31,8 @@ def requires(scope: Scope) -> Guard:
         if header[: len(_BEARER)].lower() == _BEARER:
             key = await parts.api_keys.check(header[len(_BEARER) :].strip())
         if key is None:
-            parts.key_limits.refused(connection.client.host if connection.client else "")
+            if header:
+                parts.key_limits.refused(connection.client.host if connection.client else "")
             raise UnauthorizedError(
                 "Send a valid key as 'Authorization: Bearer cs_...'; make one with: countersign keys create"
             )

@@ -208,7 +208,7 @@ async def test_a_blocked_country_gets_nothing_and_leaves_one_event(
 
 async def test_what_is_watched_is_sent_and_marked(app: World, store: Redis) -> None:
     marks = {}
-    others = "+12025550124"
+    others = "+12025550177"
     for to in ("+4915123456789", "+18005550123", others):
         id_ = (await _start(app, to, **_own(1))).json()["id"]
         async for key in store.scan_iter("*audit"):
