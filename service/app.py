@@ -11,6 +11,7 @@ from litestar import Litestar
 from service.api.application import create_api
 from service.api.parts import Parts
 from service.clock import Clock, SystemClock
+from service.domain.keyring import Keyring
 from service.flow.advance import Advance
 from service.flow.facts import Facts
 from service.flow.hashing import HashPool
@@ -20,6 +21,7 @@ from service.flow.verify import Verify
 from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
+from service.store.lookup import open_keyring
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
@@ -61,13 +63,20 @@ async def build(
         UnavailableError: Redis does not answer.
         StoreSetupError: Redis cannot be used as it is.
     """
-    connection = await Connection.open(settings.redis_url.get_secret_value())
+    connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
     await check_setup(connection)
     time = clock or SystemClock()
     telnyx = TelnyxClient(settings.telnyx())
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
+    keyring = await open_keyring(connection, settings.keyring(), time.now())
     service = _join(
-        settings, connection, telnyx, hashing, time, takes_requests=role is not Role.WORKER
+        settings,
+        connection,
+        telnyx,
+        hashing,
+        time,
+        keyring=keyring,
+        takes_requests=role is not Role.WORKER,
     )
     if settings.api_key is not None:
         first = settings.api_key.get_secret_value()
@@ -103,9 +112,10 @@ def _join(
     hashing: HashPool,
     clock: Clock,
     *,
+    keyring: Keyring,
     takes_requests: bool,
 ) -> Service:
-    metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()
+    metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
     scripts = Scripts(connection)
@@ -152,15 +162,23 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
-    verify = Verify(store=store, hashing=hashing, keyring=keyring, clock=clock, metrics=metrics)
+    verify = Verify(
+        store=store,
+        hashing=hashing,
+        keyring=keyring,
+        issuer=settings.public_url,
+        clock=clock,
+        metrics=metrics,
+    )
     parts = Parts(
         start=start,
         verify=verify,
         facts=facts,
         recipients=recipients,
-        api_keys=ApiKeyStore(connection, clock),
+        api_keys=ApiKeyStore(connection, clock, tasks.spawn),
         connection=connection,
         public_keys=settings.public_keys(),
+        keyring=keyring,
         code_length=settings.codes.length,
         ttl=settings.codes.ttl,
         clock=clock,

@@ -33,6 +33,7 @@ from service.domain.text import septets
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
+from service.store.connection import Tls
 from service.telnyx.client import SEND_TIMEOUT, TelnyxConfig
 from service.telnyx.webhook import read_public_keys
 
@@ -53,6 +54,15 @@ class SettingsError(Exception):
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK) or not path.is_file():
+        raise ValueError("is no file that can be read")
+    return path
+
+
+_File = Annotated[Path, AfterValidator(_is_readable)]
 
 
 class SenderSection(_Section):
@@ -139,6 +149,20 @@ class NumbersSection(_Section):
     )
 
 
+class RedisSection(_Section):
+    """``[redis]``: PEM files for ``rediss://``, see ``service.store.connection.Tls``."""
+
+    ca_file: _File | None = None
+    cert_file: _File | None = None
+    key_file: _File | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> "RedisSection":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("a client certificate needs both cert_file and key_file")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings. Top-level ones may also stand in the environment as ``COUNTERSIGN_<NAME>``."""
 
@@ -169,6 +193,7 @@ class Settings(BaseSettings):
     limits: LimitsSection = LimitsSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
+    redis: RedisSection = RedisSection()
     retention: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -240,6 +265,9 @@ class Settings(BaseSettings):
             base_url=self.telnyx_base_url, api_key=self.telnyx_api_key.get_secret_value()
         )
 
+    def tls(self) -> Tls:
+        return _tls(self.redis)
+
     def policy(self) -> Policy:
         codes = self.codes
         return Policy(
@@ -300,6 +328,23 @@ def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
         raise SettingsError(_explain(error, path)) from None
 
 
+def load_store(environ: Mapping[str, str] = os.environ) -> tuple[str, Tls]:
+    """REDIS_URL and ``[redis]`` alone, for commands that work on the store.
+
+    Raises:
+        SettingsError: REDIS_URL is not set, or ``[redis]`` has faults.
+    """
+    url = _secret("REDIS_URL", environ)
+    if url is None:
+        raise SettingsError("REDIS_URL is not set: say where Redis is")
+    path = Path(environ["COUNTERSIGN_CONFIG"]) if "COUNTERSIGN_CONFIG" in environ else None
+    section = _read_toml(path).get("redis", {}) if path is not None else {}
+    try:
+        return url, _tls(RedisSection.model_validate(section))
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:
     file = environ.get(f"{name}_FILE")
     if file is None:
@@ -332,6 +377,11 @@ def _explain(error: ValidationError, path: Path | None) -> str:
             message = "not set: the address where Telnyx reaches this service"
         lines.append(f"  {where}: {message}")
     return "\n".join(lines)
+
+
+def _tls(section: RedisSection) -> Tls:
+    files = (section.ca_file, section.cert_file, section.key_file)
+    return Tls(*(str(file) if file is not None else None for file in files))
 
 
 def _milliseconds(seconds: float) -> int:

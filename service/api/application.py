@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from service.api import operations, problems
 from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
+from service.api.proofs import publish_keys
 from service.api.verifications import Verifications
 from service.api.webhooks import Webhooks
 from service.domain.errors import CountersignError
@@ -21,6 +22,7 @@ _REQUESTS = (
     operations.openapi,
     operations.docs,
     operations.explain_problem,
+    publish_keys,
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nacl.signing import VerifyKey
 
 from service.clock import Clock
+from service.domain.keyring import Keyring
 from service.flow.facts import Facts
 from service.flow.start import Start
 from service.flow.verify import Verify
@@ -26,6 +27,7 @@ class Parts:
     api_keys: ApiKeyStore
     connection: Connection
     public_keys: Sequence[VerifyKey]
+    keyring: Keyring
     code_length: int
     ttl: int
     clock: Clock

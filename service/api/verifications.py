@@ -8,6 +8,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
 from service.api.body import RequestModel, answer, read_body, rfc3339
@@ -67,6 +68,13 @@ class StartBody(RequestModel):
         str | None, Field(description="Android SMS Retriever: the app's 11-character hash.")
     ] = None
     transaction: TransactionBody | None = None
+    nonce: Annotated[
+        str | None,
+        Field(
+            description="Asks for a signed proof: verify's answer gains `proof`, and it names this.",
+            pattern=r"^[\x21-\x7e]{16,128}$",
+        ),
+    ] = None
     metadata: Annotated[
         dict[_MetadataName, _MetadataValue], Field(max_length=_MAX_METADATA, default_factory=dict)
     ]
@@ -82,6 +90,8 @@ class StartBody(RequestModel):
         # Everything else is stored and shown as it is.
         if any(self.to[1:] in value for value in self.metadata.values()):
             raise ValueError("metadata must not contain the number: it is kept in clear")
+        if self.nonce is not None and self.to[1:] in self.nonce:
+            raise ValueError("nonce must not contain the number: it is kept in clear")
         return self
 
     @field_validator("senders")
@@ -180,6 +190,14 @@ class VerdictAnswer(RequestModel):
     status: Status
     attempts_remaining: int
     delivery: int | None
+    proof: Annotated[
+        str | SkipJsonSchema[None],
+        Field(
+            description="A signed proof (JWS), only where the start gave a nonce; check it with "
+            "/.well-known/jwks.json.",
+            exclude_if=lambda proof: proof is None,
+        ),
+    ] = None
 
 
 class Verifications(Controller):
@@ -257,6 +275,7 @@ class Verifications(Controller):
                 status=verdict.status,
                 attempts_remaining=verdict.attempts_remaining,
                 delivery=verdict.delivery,
+                proof=verdict.proof,
             )
         )
 
@@ -315,6 +334,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         host=body.web_origin,
         app_hash=body.app_hash,
         transaction=Transaction(**transaction.model_dump()) if transaction else None,
+        nonce=body.nonce,
         metadata=body.metadata,
     )
 

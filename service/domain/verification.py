@@ -260,6 +260,7 @@ class Verification:
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
+    nonce: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: Status = Status.PENDING
     closed_reason: Reason | None = None

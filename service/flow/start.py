@@ -51,6 +51,7 @@ class StartRequest:
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
+    nonce: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -293,6 +294,7 @@ class Start:
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
+            nonce=request.nonce,
             metadata=request.metadata,
             resend_after=now + self._routing.resend_after,
         )
