@@ -99,6 +99,17 @@ def sandbox(
         fail(f"{host}:{port} cannot be listened on: {error.strerror or error}")
 
 
+@app.command()
+def doctor(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Examine the configuration, Redis, the Telnyx account, the webhook URL, and what hashes cost."""
+    from service.cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(config, as_json=as_json))
+
+
 @keys.command("create")
 def keys_create(
     app_name: Annotated[

@@ -152,13 +152,21 @@ async def _promote(key_id: str, *, force: bool) -> None:
 
 
 async def _retire(key_id: str, *, force: bool) -> None:
-    from service.store.lookup import forget_key, open_keyring
+    from service.store.lookup import forget_key, known_keys, open_keyring
 
     ring = read_ring()
-    position = ring.position(key_id)
-    if position == 0:
-        raise KeyringCommandError(f"{key_id} is the newest key: promote another one first")
     async with _store() as (connection, now):
+        if key_id in (await known_keys(connection)).copies - set(ring.opened().ids):
+            # A process that started with the old keyring brought the copy back.
+            await forget_key(connection, key_id)
+            typer.echo(f"{key_id} opens nothing any more.", err=True)
+            return
+        position = ring.position(key_id)
+        if position == 0:
+            raise KeyringCommandError(f"{key_id} is the newest key: promote another one first")
+        newest = ring.opened().newest
+        if newest not in (await known_keys(connection)).since and not force:
+            raise KeyringCommandError(f"no process has started with the newest key {newest} yet")
         # A key that stays must open the look-up key before this one goes.
         await open_keyring(connection, ring.opened(), now)
         need = (await _count(connection, now)).get(key_id)
@@ -212,12 +220,18 @@ def _print(rows: Sequence[dict[str, object]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("key", "place", "in use since", "days", "live", "needed until", "opens look-ups")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("key", "place", "in use since", "days", "live", "needed until", "opens look-ups"):
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(
-            *("yes" if v is True else "no" if v is False else str(v or "-") for v in row.values())
-        )
+        table.add_row(*(_cell(value) for value in row.values()))
     Console().print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
 
 
 async def _look() -> "tuple[dict[str, Need], KnownKeys, int]":

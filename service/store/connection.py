@@ -29,7 +29,7 @@ POOL_TIMEOUT = 1.0
 CONNECTIONS = 64
 _RETRY_AFTER = 1
 _SCAN_STEP = 500
-_MIN_REDIS = (6, 2)
+MIN_REDIS = (6, 2)
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +122,7 @@ class Connection:
         """
         for info in await self.infos():
             version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
-            if "valkey_version" not in info and version < _MIN_REDIS:
+            if "valkey_version" not in info and version < MIN_REDIS:
                 raise StoreSetupError(f"Redis {info['redis_version']} is too old: use 6.2 or newer")
             policy = info.get("maxmemory_policy", "noeviction")
             if policy != "noeviction":

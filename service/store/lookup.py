@@ -38,7 +38,7 @@ async def open_keyring(connection: Connection, keyring: Keyring, now: int) -> Ke
     scripts = Scripts(connection)
     for _ in range(2):  # another process may be the first between our reading and our writing
         meta = await _read(connection)
-        key = keyring.open_lookup(_with_prefix(meta, _COPY)) or _first_lookup(meta, keyring)
+        key = keyring.open_lookup(sealed_copies(meta)) or _first_lookup(meta, keyring)
         args: Names = {
             "fingerprint": hashlib.blake2b(b"look-up key", key=key, digest_size=8).hexdigest(),
             "copies": dump(keyring.seal_lookup(key)),
@@ -48,7 +48,7 @@ async def open_keyring(connection: Connection, keyring: Keyring, now: int) -> Ke
         reply = await scripts.run("keep_lookup", {"meta": keys.META}, args)
         if reply[0] == "ok":
             return keyring.with_lookup(key)
-    held = ", ".join(sorted(_with_prefix(await _read(connection), _COPY)))
+    held = ", ".join(sorted(sealed_copies(await _read(connection))))
     raise StoreSetupError(
         f"the data in Redis belongs to other master keys ({held}), and none of them is in "
         f"COUNTERSIGN_KEYS: put one of them back, or point REDIS_URL at another database"
@@ -59,7 +59,12 @@ async def known_keys(connection: Connection) -> KnownKeys:
     """What the store knows of master keys."""
     meta = await _read(connection)
     since = {id_: int(at) for id_, at in _with_prefix(meta, _SINCE).items()}
-    return KnownKeys(frozenset(_with_prefix(meta, _COPY)), since)
+    return KnownKeys(frozenset(sealed_copies(meta)), since)
+
+
+def sealed_copies(meta: Mapping[str, str]) -> dict[str, str]:
+    """The sealed copies of the look-up key in ``cs:meta``, by the id of the master key."""
+    return _with_prefix(meta, _COPY)
 
 
 async def forget_key(connection: Connection, key_id: str) -> None:
