@@ -225,7 +225,9 @@ def _print(rows: Sequence[dict[str, object]]) -> None:
         table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 120)  # an id that is cut off is of no use
+    console.print(table)
 
 
 def _cell(value: object) -> str:

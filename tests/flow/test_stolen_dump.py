@@ -71,15 +71,11 @@ def _under(loot: Loot, pepper: bytes) -> Guess:
     return lambda code: hmac.digest(pepper, f"{loot.id}|{code}".encode(), "sha256")
 
 
-def _guesses(loot: Loot) -> Mapping[str, Guess]:
-    """Without the pepper: what a careless service would have done, and keys that anybody has."""
+def _careless(loot: Loot) -> Mapping[str, Guess]:
+    """What a service without our care would have done: the whole range is searched for each."""
     return {
-        "no keyed stage": lambda code: code.encode().ljust(8, b"\0"),
         "the id and the code alone": lambda code: f"{loot.id}|{code}".encode(),
         "an empty pepper": _under(loot, b""),
-        "a pepper of zeros": _under(loot, bytes(32)),
-        "the salt as pepper": _under(loot, loot.salt),
-        "the purpose string as pepper": _under(loot, b"countersign pepper"),
     }
 
 
@@ -107,11 +103,12 @@ async def test_a_dump_gives_no_code_without_the_pepper(
         loot, code = await _attacked(app, redis, 4)
         found = {
             name: _search(loot, _CHEAPEST, _codes(4), keyed)
-            for name, keyed in _guesses(loot).items()
+            for name, keyed in _careless(loot).items()
         }
         assert set(found.values()) == {None}, found
-        # Nothing in the dump is the key: each string of it, whole, tried with the right code.
-        tried = (_search(loot, _CHEAPEST, iter([code]), _under(loot, key)) for key in loot.strings)
+        # No string of the dump is the pepper, nor is what anybody knows: the right code shows it.
+        peppers = (bytes(32), loot.salt, b"countersign pepper", *loot.strings)
+        tried = (_search(loot, _CHEAPEST, iter([code]), _under(loot, key)) for key in peppers)
         assert not any(tried)
         assert _search(loot, _CHEAPEST, _codes(4), _pepper(loot)) == code
         assert not any(PHONE[1:].encode() in text for text in loot.strings)
