@@ -15,6 +15,7 @@ from service.domain.keyring import Keyring
 from service.flow.advance import Advance
 from service.flow.facts import Facts
 from service.flow.hashing import HashPool
+from service.flow.notices import Notices
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
@@ -170,10 +171,14 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
+    notices = Notices(
+        start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
+    )
     parts = Parts(
         start=start,
         verify=verify,
         facts=facts,
+        notices=notices,
         recipients=recipients,
         api_keys=ApiKeyStore(connection, clock, tasks.spawn),
         connection=connection,

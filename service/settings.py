@@ -27,7 +27,8 @@ from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
-from service.domain.plan import Route, Sender, SenderKind
+from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
+from service.domain.plan import Route, Sender, SenderKind, Template
 from service.domain.recipient import NumberType
 from service.domain.text import septets
 from service.flow.advance import Messages
@@ -72,6 +73,9 @@ class SenderSection(_Section):
     from_: Annotated[str | None, Field(alias="from", max_length=16)] = None
     messaging_profile_id: str | None = None
     report_timeout: Annotated[float, Field(gt=0, le=600)] = 30
+    template: Annotated[str | None, Field(min_length=1, max_length=512)] = None
+    template_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = None
 
     @model_validator(mode="after")
     def _complete(self) -> "SenderSection":
@@ -83,8 +87,20 @@ class SenderSection(_Section):
                 raise ValueError("a number_pool takes no from: Telnyx picks a number of the pool")
         elif not self.from_:
             raise ValueError(f"a sender of kind {self.kind} needs from")
-        if self.kind is SenderKind.WHATSAPP:
-            raise ValueError("kind whatsapp cannot be used yet")
+        return self
+
+    @model_validator(mode="after")
+    def _template_where_it_belongs(self) -> "SenderSection":
+        if self.kind is not SenderKind.WHATSAPP:
+            if self.template or self.template_id or self.language:
+                raise ValueError("template, template_id and language are for kind whatsapp")
+        elif self.template_id is None and not (self.template and self.language):
+            raise ValueError(
+                "a sender of kind whatsapp needs template_id, or template and language: the "
+                "authentication template that Meta approved"
+            )
+        elif self.template_id is not None and (self.template or self.language):
+            raise ValueError("template_id says which template: leave out template and language")
         return self
 
 
@@ -115,6 +131,7 @@ def _is_limit(text: str) -> str:
     return text
 
 
+_NoticeName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_]{0,62}[a-z0-9])?$")]
 _LimitText = Annotated[str, AfterValidator(_is_limit)]
 
 
@@ -194,6 +211,9 @@ class Settings(BaseSettings):
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
     redis: RedisSection = RedisSection()
+    notices: dict[_NoticeName, str] = {}
+    """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
+    is the app's name."""
     retention: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -254,6 +274,15 @@ class Settings(BaseSettings):
             raise ValueError(f"routes: a plan names senders that are not configured: {listed}")
         return self
 
+    @model_validator(mode="after")
+    def _notices_can_be_sent(self) -> "Settings":
+        for event, text in self.notices.items():
+            try:
+                compose_notice(text, self.app_name)
+            except NoticeTextError as error:
+                raise ValueError(f"notices.{event}: the text {error}") from None
+        return self
+
     def keyring(self) -> Keyring:
         return Keyring(parse_keys(self.keys.get_secret_value()))
 
@@ -279,6 +308,10 @@ class Settings(BaseSettings):
 
     def messages(self) -> Messages:
         return Messages(self.app_name, self.public_url, _milliseconds(self.codes.resend_after))
+
+    def notice_texts(self) -> dict[str, str]:
+        texts = {**NOTICE_TEXTS, **self.notices}
+        return {event: compose_notice(text, self.app_name) for event, text in texts.items()}
 
     def limits_(self) -> Limits:
         parsed = {
@@ -395,4 +428,11 @@ def _sender(name: str, section: SenderSection) -> Sender:
         from_=section.from_,
         messaging_profile_id=section.messaging_profile_id,
         report_timeout=_milliseconds(section.report_timeout),
+        template=_template(section),
     )
+
+
+def _template(section: SenderSection) -> Template | None:
+    if section.kind is not SenderKind.WHATSAPP:
+        return None
+    return Template(section.template_id, section.template, section.language)

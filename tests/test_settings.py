@@ -60,7 +60,9 @@ def test_a_plan_of_unknown_senders_is_refused(tmp_path: Path) -> None:
         ('kind = "number_pool"', "needs messaging_profile_id"),
         ('kind = "long_code"', "needs from"),
         ('kind = "pigeon"', "kind"),
-        ('kind = "whatsapp"\nfrom = "+18445550001"', "cannot be used yet"),
+        ('kind = "whatsapp"\nfrom = "+18445550001"', "authentication template"),
+        ('kind = "whatsapp"\nfrom = "+18445550001"\ntemplate = "code"', "template and language"),
+        ('kind = "long_code"\nfrom = "+18445550001"\ntemplate = "code"', "are for kind whatsapp"),
     ],
 )
 def test_a_sender_that_cannot_send_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -6,6 +6,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from service.api import operations, problems
+from service.api.notices import Notices
 from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
 from service.api.proofs import publish_keys
@@ -17,6 +18,7 @@ MAX_BODY = 16 * 1024
 _OPERATIONS = (operations.livez, operations.readyz, operations.metrics)
 _REQUESTS = (
     Verifications,
+    Notices,
     OptOuts,
     Webhooks,
     operations.openapi,

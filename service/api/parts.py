@@ -8,6 +8,7 @@ from nacl.signing import VerifyKey
 from service.clock import Clock
 from service.domain.keyring import Keyring
 from service.flow.facts import Facts
+from service.flow.notices import Notices
 from service.flow.start import Start
 from service.flow.verify import Verify
 from service.store.api_keys import ApiKeyStore
@@ -23,6 +24,7 @@ class Parts:
     start: Start
     verify: Verify
     facts: Facts
+    notices: Notices
     recipients: RecipientStore
     api_keys: ApiKeyStore
     connection: Connection

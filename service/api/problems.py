@@ -22,6 +22,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "number-type-not-allowed": (403, "Numbers of this type get no codes"),
     "not-found": (404, "Not found"),
     "method-not-allowed": (405, "Method not allowed"),
+    "notice-closed": (409, "The notice cannot be taken back"),
     "verification-closed": (409, "The verification has ended"),
     "idempotency-in-progress": (409, "The first request is still at work"),
     "payload-too-large": (413, "The body is too large"),

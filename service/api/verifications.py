@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
@@ -40,11 +40,10 @@ class TransactionBody(RequestModel):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
-class StartBody(RequestModel):
-    """Start a verification."""
+class MessageBody(RequestModel):
+    """What every message to a person needs."""
 
     to: Annotated[str, Field(description="The recipient, E.164.", examples=["+12025550123"])]
-    purpose: Annotated[_Slug, Field(description="What the login flow proves it for.")] = "login"
     senders: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] | None,
         Field(
@@ -53,27 +52,8 @@ class StartBody(RequestModel):
             max_length=10,
         ),
     ] = None
-    locale: Annotated[
-        str | None, Field(description="BCP 47.", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")
-    ] = None
-    code_length: Annotated[int | None, Field(ge=MIN_LENGTH, le=MAX_LENGTH)] = None
-    ttl: Annotated[int | None, Field(description="Seconds.", ge=60, le=600)] = None
     client_ip: Annotated[
         str | None, Field(description="The end user's address, for its limit.")
-    ] = None
-    web_origin: Annotated[
-        str | None, Field(description="WebOTP: the https origin that may fill the code in.")
-    ] = None
-    app_hash: Annotated[
-        str | None, Field(description="Android SMS Retriever: the app's 11-character hash.")
-    ] = None
-    transaction: TransactionBody | None = None
-    nonce: Annotated[
-        str | None,
-        Field(
-            description="Asks for a signed proof: verify's answer gains `proof`, and it names this.",
-            pattern=r"^[\x21-\x7e]{16,128}$",
-        ),
     ] = None
     metadata: Annotated[
         dict[_MetadataName, _MetadataValue], Field(max_length=_MAX_METADATA, default_factory=dict)
@@ -86,12 +66,10 @@ class StartBody(RequestModel):
         return to
 
     @model_validator(mode="after")
-    def _number_stands_in_to_alone(self) -> "StartBody":
+    def _number_stands_in_to_alone(self) -> Self:
         # Everything else is stored and shown as it is.
         if any(self.to[1:] in value for value in self.metadata.values()):
             raise ValueError("metadata must not contain the number: it is kept in clear")
-        if self.nonce is not None and self.to[1:] in self.nonce:
-            raise ValueError("nonce must not contain the number: it is kept in clear")
         return self
 
     @field_validator("senders")
@@ -111,6 +89,37 @@ class StartBody(RequestModel):
                 raise ValueError("must be an IPv4 or IPv6 address") from None
         return address
 
+
+class StartBody(MessageBody):
+    """Start a verification."""
+
+    purpose: Annotated[_Slug, Field(description="What the login flow proves it for.")] = "login"
+    locale: Annotated[
+        str | None, Field(description="BCP 47.", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")
+    ] = None
+    code_length: Annotated[int | None, Field(ge=MIN_LENGTH, le=MAX_LENGTH)] = None
+    ttl: Annotated[int | None, Field(description="Seconds.", ge=60, le=600)] = None
+    web_origin: Annotated[
+        str | None, Field(description="WebOTP: the https origin that may fill the code in.")
+    ] = None
+    app_hash: Annotated[
+        str | None, Field(description="Android SMS Retriever: the app's 11-character hash.")
+    ] = None
+    transaction: TransactionBody | None = None
+    nonce: Annotated[
+        str | None,
+        Field(
+            description="Asks for a signed proof: verify's answer gains `proof`, and it names this.",
+            pattern=r"^[\x21-\x7e]{16,128}$",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _nonce_is_not_the_number(self) -> Self:
+        if self.nonce is not None and self.to[1:] in self.nonce:
+            raise ValueError("nonce must not contain the number: it is kept in clear")
+        return self
+
     @field_validator("web_origin")
     @classmethod
     def _is_origin(cls, origin: str | None) -> str | None:
@@ -125,7 +134,10 @@ class StartBody(RequestModel):
 class VerifyBody(RequestModel):
     """Check a typed code; blanks and dashes in it are ignored."""
 
-    code: Annotated[str, Field(max_length=32, examples=["123456"])]
+    code: Annotated[
+        str,
+        Field(max_length=32, pattern=r"^[ -]*(?:[0-9][ -]*){4,10}$", examples=["123456"]),
+    ]
 
     @field_validator("code")
     @classmethod
@@ -227,7 +239,7 @@ class Verifications(Controller):
         body = await read_body(request, StartBody)
         key = caller(request)
         wanted = _start_request(body, key.app, key.id, parts)
-        started = await parts.start(wanted, _idempotency(request.headers, body))
+        started = await parts.start(wanted, idempotency(request.headers, body))
         headers = {"location": f"/v1/verifications/{started.verification.id}"}
         if started.replayed:
             headers["idempotent-replayed"] = "true"
@@ -339,7 +351,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
     )
 
 
-def _idempotency(headers: Mapping[str, str], body: StartBody) -> Idempotency | None:
+def idempotency(headers: Mapping[str, str], body: MessageBody) -> Idempotency | None:
     """The key as a Structured Field string, as the draft has it, or bare, as most clients send it."""
     value = headers.get("idempotency-key")
     if value is None:
@@ -365,13 +377,13 @@ def _answer(
         expires_at=rfc3339(v.expires_at),
         resend_after=rfc3339(v.resend_after),
         attempts_remaining=v.attempts_remaining,
-        deliveries=[_delivery(d) for d in v.deliveries],
+        deliveries=[to_delivery_answer(d) for d in v.deliveries],
         metadata=dict(v.metadata),
     )
     return answer(model, status, headers)
 
 
-def _delivery(d: Delivery) -> DeliveryAnswer:
+def to_delivery_answer(d: Delivery) -> DeliveryAnswer:
     report = d.report
     cost = None
     if report is not None and report.cost is not None:

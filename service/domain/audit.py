@@ -30,6 +30,10 @@ class EventType(StrEnum):
     VERIFICATION_EXPIRED = "verification.expired"
     VERIFICATION_LOCKED = "verification.locked"
     VERIFICATION_UNDELIVERABLE = "verification.undeliverable"
+    NOTICE_CREATED = "notice.created"
+    NOTICE_CANCELED = "notice.canceled"
+    NOTICE_ENDED = "notice.ended"
+    NOTICE_UNDELIVERABLE = "notice.undeliverable"
     RESEND_ASKED = "resend.asked"
     DELIVERY_BEGUN = "delivery.begun"
     DELIVERY_ACCEPTED = "delivery.accepted"
@@ -43,6 +47,12 @@ class EventType(StrEnum):
     OPT_OUT_LIFTED = "opt_out.lifted"
 
 
+_OF_NOTICES = {
+    EventType.VERIFICATION_CREATED: EventType.NOTICE_CREATED,
+    EventType.VERIFICATION_CANCELED: EventType.NOTICE_CANCELED,
+    EventType.VERIFICATION_EXPIRED: EventType.NOTICE_ENDED,
+    EventType.VERIFICATION_UNDELIVERABLE: EventType.NOTICE_UNDELIVERABLE,
+}
 _OUTCOME_TYPES = {
     Accepted: EventType.DELIVERY_ACCEPTED,
     Refused: EventType.DELIVERY_REJECTED,
@@ -56,7 +66,7 @@ def of_verification(
 ) -> Event:
     """``actor``: the API key id, ``telnyx`` or ``countersign`` (a decision of its own)."""
     event: Event = {
-        "type": kind,
+        "type": _OF_NOTICES.get(kind, kind) if v.notice is not None else kind,
         "at": at,
         "actor": actor,
         "verification": v.id,
@@ -66,6 +76,8 @@ def of_verification(
         "masked": v.masked,
         "country": v.country,
     }
+    if v.notice is not None:
+        event["send_at"] = v.send_at or v.created_at
     if reason is not None:
         event["reason"] = reason
     return event

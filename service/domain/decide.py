@@ -27,6 +27,10 @@ from service.domain.verification import (
 
 # A right guess may still be on its way through the hash when the attempts are used up.
 ATTEMPT_GRACE = 10_000
+# Telnyx takes a scheduled message at least 5 minutes ahead (KB "schedule message"); the rest is
+# for the request to get there.
+SCHEDULE_AHEAD = 5 * 60_000 + 15_000
+SCHEDULE_ACCURACY = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,15 @@ Decision = Send | Reconcile | Wait | Close
 
 def decide(verification: Verification, policy: Policy, now: int) -> Decision:
     """What to do next for a verification. ``now`` is in milliseconds since the epoch."""
-    v = verification
+    decision = _decide(verification, policy, now)
+    send_at = verification.send_at
+    if isinstance(decision, Send) and now < send_at < now + SCHEDULE_AHEAD:
+        # Too near for Telnyx to hold it: it leaves from here, at its time.
+        return Wait(send_at, Reason.SCHEDULED)
+    return decision
+
+
+def _decide(v: Verification, policy: Policy, now: int) -> Decision:
     if v.status is not Status.PENDING:
         return Close(v.status, v.closed_reason or Reason.CANCELED)
     if now >= v.expires_at:
@@ -117,6 +129,7 @@ def _follow_up(v: Verification, last: Delivery, policy: Policy, now: int) -> Dec
             return _failed(v, last, policy, now)
         case DeliveryStatus.UNCERTAIN | DeliveryStatus.SENDING if last.report is None:
             since = last.outcome.at if isinstance(last.outcome, Uncertain) else last.begun_at
+            since = max(since, v.send_at)
             return _after(since + policy.uncertain_grace, Reason.UNCERTAIN, v, policy, now)
         case DeliveryStatus.DELIVERY_UNCONFIRMED:
             until = last.updated_at + policy.unconfirmed_grace
@@ -153,7 +166,8 @@ def _await_report(v: Verification, last: Delivery, policy: Policy, now: int) -> 
     queueing = last.outcome.wait_seconds if isinstance(last.outcome, Accepted) else 0.0
     if last.report is None and queueing * 1000 > timeout:
         return _fall_back(v, Reason.QUEUED_TOO_LONG, policy, now)
-    deadline = last.accepted_at + timeout
+    leaves = v.send_at + SCHEDULE_ACCURACY if v.send_at else 0
+    deadline = max(last.accepted_at, leaves) + timeout
     if now < deadline:
         return Wait(deadline, Reason.AWAITING_REPORT)
     if last.message_id is not None and (last.reconciled_at or 0) < deadline:

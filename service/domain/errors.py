@@ -88,6 +88,18 @@ class VerificationClosedError(CountersignError):
         )
 
 
+class NoticeClosedError(CountersignError):
+    """The notice has left, or was taken back; member ``status`` says which."""
+
+    slug = "notice-closed"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            f"The notice is {status}: a notice can be taken back until a minute before its send_at.",
+            {"status": status},
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One fault of a request: a JSON pointer (RFC 6901) into the body, and what is wrong there."""

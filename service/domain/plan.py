@@ -20,15 +20,26 @@ class SenderKind(StrEnum):
         return self is not SenderKind.WHATSAPP
 
 
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An approved WhatsApp authentication template: by Telnyx's ``id``, or by ``name`` and ``language``."""
+
+    id: str | None = None
+    name: str | None = None
+    language: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """A configured origin. ``report_timeout``: milliseconds to wait for a final delivery report."""
+    """A configured origin. ``report_timeout``: milliseconds to wait for a final delivery report.
+    ``template``: what a WhatsApp sender sends; free text would need the person to have written first."""
 
     name: str
     kind: SenderKind
     from_: str | None = None
     messaging_profile_id: str | None = None
     report_timeout: int = 30_000
+    template: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     QUEUED_TOO_LONG = "queued_too_long"
     DELIVERED = "delivered"
     AWAITING_REPORT = "awaiting_report"
+    SCHEDULED = "scheduled"
     PLAN_EXHAUSTED = "plan_exhausted"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     EXPIRED = "expired"
@@ -238,10 +239,22 @@ class Delivery:
         return bool(self.reports) or not isinstance(self.outcome, Refused | NotSent)
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A security notice: its text, and when it is to leave (milliseconds; 0: at once). What it tells
+    of stands in the record's ``purpose``."""
+
+    text: str
+    send_at: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """One proof of control over one phone number. The number itself is not in here: only its
-    look-up id, its mask and its sealed form."""
+    look-up id, its mask and its sealed form.
+
+    With a ``notice`` it carries that instead of codes, and nothing can be proven: a notice goes the
+    same way through plan, guard, opt-outs, reports and audit, so it is the same record."""
 
     id: str
     app: str
@@ -261,6 +274,7 @@ class Verification:
     app_hash: str | None = None
     transaction: Transaction | None = None
     nonce: str | None = None
+    notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: Status = Status.PENDING
     closed_reason: Reason | None = None
@@ -275,6 +289,17 @@ class Verification:
     @property
     def attempts_remaining(self) -> int:
         return max(self.attempts_allowed - self.attempts_used, 0)
+
+    @property
+    def send_at(self) -> int:
+        """Before this instant nothing can arrive (milliseconds; 0 for what leaves at once)."""
+        return self.notice.send_at if self.notice is not None else 0
+
+    @property
+    def scheduled(self) -> Delivery | None:
+        """The delivery that Telnyx holds until ``send_at``, as far as is known."""
+        held = [d for d in self.deliveries if isinstance(d.outcome, Accepted) and not d.reports]
+        return held[-1] if self.send_at and held else None
 
     @property
     def messages(self) -> int:

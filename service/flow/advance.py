@@ -15,6 +15,7 @@ from service.domain.audit import EventType
 from service.domain.code import draw_code
 from service.domain.decide import Close, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
+from service.domain.plan import Sender
 from service.domain.text import compose
 from service.domain.verification import (
     Delivery,
@@ -30,10 +31,11 @@ from service.flow.hashing import HashPool
 from service.store.recipients import OptOut, RecipientStore
 from service.store.verifications import Claim, VerificationStore
 from service.telemetry import Metrics
-from service.telnyx.client import TelnyxClient
+from service.telnyx.client import Cancellation, TelnyxClient
 
 _MOST_STEPS = 32
 _POOL_FULL_WAIT = 500
+_TAKE_BACK_AGAIN = 2_000
 _ACTOR = "countersign"
 _CLOSED_TYPES = {
     Status.EXPIRED: EventType.VERIFICATION_EXPIRED,
@@ -127,20 +129,9 @@ class Advance:
 
     async def _send(self, claim: Claim, decision: Send) -> Claim | Progress:
         v = claim.verification
-        if self._hashing.full:
+        if v.notice is None and self._hashing.full:
             return await self._wait(claim, self._clock.now() + _POOL_FULL_WAIT)
-        code = draw_code(v.code_length, secrets.randbelow)
-        text = compose(
-            code,
-            self._messages.app_name,
-            host=v.host,
-            app_hash=v.app_hash,
-            transaction=v.transaction,
-        )
-        with self._hashing.slot():
-            digest = await self._hashing.digest(
-                code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=claim.salt
-            )
+        text, digest = await self._content(claim, decision.sender)
         delivery = self._delivery(v, decision)
         word = await self._begin(claim, delivery, digest)
         match word:
@@ -156,9 +147,37 @@ class Advance:
             text=text,
             webhook_url=self._webhook_url(v.id, delivery.number),
             now=self._clock.now,
+            send_at=v.send_at if v.send_at > self._clock.now() else None,
         )
         begun = claim.on(replace(v.with_delivery(delivery), rev=v.rev + 1))
-        return await self._record(begun, delivery, outcome)
+        settled = await self._record(begun, delivery, outcome)
+        if v.send_at:
+            await self._take_back_if_closed(
+                begun.verification.with_outcome(delivery.number, outcome)
+            )
+        return settled
+
+    async def _content(self, claim: Claim, sender: Sender) -> tuple[str, bytes]:
+        """What the sender is to send, and the digest of the code in it (of nothing, for a notice)."""
+        v = claim.verification
+        if v.notice is not None:
+            return v.notice.text, b""
+        code = draw_code(v.code_length, secrets.randbelow)
+        if sender.template is not None:
+            text = code.reveal()
+        else:
+            text = compose(
+                code,
+                self._messages.app_name,
+                host=v.host,
+                app_hash=v.app_hash,
+                transaction=v.transaction,
+            )
+        with self._hashing.slot():
+            digest = await self._hashing.digest(
+                code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=claim.salt
+            )
+        return text, digest
 
     def _delivery(self, v: Verification, decision: Send) -> Delivery:
         return Delivery(
@@ -224,6 +243,8 @@ class Advance:
     async def _close(self, claim: Claim, decision: Close) -> Claim | Progress:
         v = claim.verification
         now = self._clock.now()
+        if not await self._take_back(v):
+            return await self._wait(claim, now + _TAKE_BACK_AGAIN)
         kind = _CLOSED_TYPES.get(decision.status)
         if kind is None:
             return Progress(v)
@@ -238,6 +259,20 @@ class Advance:
                 log.error("alarm.provider_blocked", verification=v.id, country=v.country)
             v = replace(v, status=decision.status, closed_reason=decision.reason)
         return Progress(v)
+
+    async def _take_back(self, v: Verification) -> bool:
+        """Cancel what Telnyx still holds of a notice that ends before its time (a STOP came);
+        ``False``: nothing is known, ask again."""
+        held = v.scheduled
+        if held is None or held.message_id is None or self._clock.now() >= v.send_at:
+            return True
+        return await self._telnyx.cancel(held.message_id) is not Cancellation.UNKNOWN
+
+    async def _take_back_if_closed(self, v: Verification) -> None:
+        """It may have been canceled while its POST was on its way."""
+        fresh = await self._store.get(v.id)
+        if fresh is None or fresh.status is not Status.PENDING:
+            await self._take_back(v)
 
     async def _reload(self, claim: Claim) -> Claim | Progress:
         """New facts came in under the lease: look at all of them again."""

@@ -24,7 +24,7 @@ from service.store.keys import is_id
 from service.store.recipients import OptOut, RecipientStore
 from service.store.verifications import VerificationStore
 
-_REF = re.compile(r"(ver_[0-9]{2}[0-9a-f]{32})\.([1-9][0-9]?)\.([0-9a-f]{32})", re.ASCII)
+_REF = re.compile(r"((?:ver|ntc)_[0-9]{2}[0-9a-f]{32})\.([1-9][0-9]?)\.([0-9a-f]{32})", re.ASCII)
 
 
 class Facts:
@@ -54,7 +54,7 @@ class Facts:
     async def get(self, id_: str, app: str) -> Verification:
         """Raises NotFoundError if there is none, or it is another app's."""
         v = await self._store.get(id_)
-        if v is None or v.app != app:
+        if v is None or v.app != app or v.notice is not None:
             raise unknown_verification()
         return v
 

@@ -24,11 +24,11 @@ from service.domain.keyring import Keyring
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
 from service.domain.recipient import NumberType, Recipient
 from service.domain.text import TextError, Transaction, compose
-from service.domain.verification import Accepted, Reason, Status, Verification
+from service.domain.verification import Accepted, Notice, Reason, Status, Verification
 from service.flow.advance import Advance
 from service.flow.hashing import HashPool
 from service.flow.tasks import SEND_BUDGET, Tasks
-from service.store.keys import new_id
+from service.store.keys import NOTICE, VERIFICATION, new_id
 from service.store.recipients import RecipientStore
 from service.store.reservations import Done, Mismatch, ReservationStore, Running
 from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
@@ -52,6 +52,7 @@ class StartRequest:
     app_hash: str | None = None
     transaction: Transaction | None = None
     nonce: str | None = None
+    notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -84,7 +85,7 @@ class Routing:
 
 
 class Start:
-    """Starts verifications."""
+    """Starts verifications, and security notices, which go the same way without a code."""
 
     def __init__(
         self,
@@ -120,9 +121,10 @@ class Start:
             CountersignError: whatever refuses a start; nothing was created then.
         """
         plan = self._plan(request)
-        self._check_text(request)
+        if request.notice is None:
+            self._check_text(request)
         recipient_id = self._keyring.lookup_id(request.recipient.e164)
-        id_ = new_id(recipient_id)
+        id_ = new_id(recipient_id, VERIFICATION if request.notice is None else NOTICE)
         if idempotency is None:
             return Started(await self._start(request, id_, recipient_id, plan))
         digest = self._keyring.digest("idempotency", f"{request.app}|{idempotency.key}")
@@ -255,7 +257,8 @@ class Start:
             if unknown:
                 raise InvalidRequestError.at("/senders", "names a sender that is not configured")
             names = request.senders
-        return tuple(self._routing.senders[name] for name in names)
+        plan = tuple(self._routing.senders[name] for name in names)
+        return _able_to_say(plan, request)
 
     def _check_text(self, request: StartRequest) -> None:
         """Refuse before anything is created what could not be sent in one segment."""
@@ -276,6 +279,7 @@ class Start:
         self, request: StartRequest, id_: str, recipient_id: str, plan: tuple[Sender, ...]
     ) -> Verification:
         now = self._clock.now()
+        send_at = request.notice.send_at if request.notice else 0
         return Verification(
             id=id_,
             app=request.app,
@@ -287,7 +291,7 @@ class Start:
             key_id=self._keyring.newest,
             plan=plan,
             created_at=now,
-            expires_at=now + request.ttl,
+            expires_at=max(now, send_at) + request.ttl,
             attempts_allowed=self._routing.attempts,
             code_length=request.code_length,
             locale=request.locale,
@@ -295,9 +299,22 @@ class Start:
             app_hash=request.app_hash,
             transaction=request.transaction,
             nonce=request.nonce,
+            notice=request.notice,
             metadata=request.metadata,
             resend_after=now + self._routing.resend_after,
         )
+
+
+def _able_to_say(plan: tuple[Sender, ...], request: StartRequest) -> tuple[Sender, ...]:
+    """The senders that can carry the message: a WhatsApp authentication template takes a code and
+    nothing else, neither payee and amount nor the text of a notice."""
+    if request.transaction is None and request.notice is None:
+        return plan
+    able = tuple(sender for sender in plan if sender.kind.is_sms)
+    if not able:
+        said = "a notice" if request.notice else "payee and amount"
+        raise InvalidRequestError.at("/senders", f"leaves only WhatsApp, which cannot say {said}")
+    return able
 
 
 def _is_accepted(v: Verification) -> bool:

@@ -15,7 +15,7 @@ from service.domain.keyring import Keyring, KeyringError
 from service.domain.proof import sign_proof
 from service.domain.verification import Reason, Status, Verification
 from service.flow.hashing import HashPool
-from service.store.keys import is_id
+from service.store.keys import VERIFICATION, is_id
 from service.store.verifications import Attempt, VerificationStore
 from service.telemetry import Metrics
 
@@ -64,7 +64,7 @@ class Verify:
             UnavailableError: the hash pool is full, and the attempt was not counted; or this process
                 lacks the key of the verification.
         """
-        if not is_id(id_):
+        if not is_id(id_, VERIFICATION):
             raise unknown_verification()
         with self._hashing.slot():
             attempt = await self._count(id_, app, actor)

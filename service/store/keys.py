@@ -1,7 +1,8 @@
 """Every key name. All keys of a recipient carry its partition's hash tag, so that each script is one
 round trip and atomic on one Redis and on a Cluster alike.
 
-A verification's id carries its partition: ``ver_`` + two digits + 32 hexadecimal digits.
+A verification's id carries its partition: ``ver_`` (``ntc_`` for a notice) + two digits + 32
+hexadecimal digits.
 """
 
 import re
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 PARTITIONS = 64
 META = "cs:meta"
-_ID = re.compile(r"ver_([0-9]{2})[0-9a-f]{32}", re.ASCII)
+VERIFICATION, NOTICE = "ver", "ntc"
+_ID = re.compile(r"(ver|ntc)_([0-9]{2})[0-9a-f]{32}", re.ASCII)
 
 
 def partition_of(digest: str) -> int:
@@ -22,15 +24,15 @@ def prefix(partition: int) -> str:
     return f"cs:{{{partition:02d}}}:"
 
 
-def new_id(recipient_id: str) -> str:
+def new_id(recipient_id: str, of: str = VERIFICATION) -> str:
     """An unguessable id (128 random bits) in the recipient's partition."""
-    return f"ver_{partition_of(recipient_id):02d}{secrets.token_hex(16)}"
+    return f"{of}_{partition_of(recipient_id):02d}{secrets.token_hex(16)}"
 
 
-def is_id(text: str) -> bool:
-    """Whether the text can be the id of a verification."""
+def is_id(text: str, *of: str) -> bool:
+    """Whether the text can be the id of a verification, a notice, or of one kind only."""
     match = _ID.fullmatch(text)
-    return match is not None and int(match[1]) < PARTITIONS
+    return match is not None and int(match[2]) < PARTITIONS and (not of or match[1] in of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from service.domain.verification import (
     Delivery,
     DeliveryStatus,
     Fault,
+    Notice,
     NotSent,
     Outcome,
     ProviderError,
@@ -57,6 +58,8 @@ def dump_base(v: Verification) -> str:
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
     if v.transaction is not None:
         base["transaction"] = asdict(v.transaction)
+    if v.notice is not None:
+        base["notice"] = asdict(v.notice)
     return dump(base)
 
 
@@ -85,7 +88,7 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
     """Fold a record. A sender that the configuration no longer has falls out of the plan."""
     base = json.loads(fields["base"])
     plan = tuple(senders[name] for name in base.pop("plan") if name in senders)
-    transaction = base.pop("transaction", None)
+    transaction, notice = base.pop("transaction", None), base.pop("notice", None)
     proven = fields.get("proven")
     closed = fields.get("reason")
     return Verification(
@@ -93,6 +96,7 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
         plan=plan,
         **base,
         transaction=Transaction(**transaction) if transaction else None,
+        notice=Notice(**notice) if notice else None,
         status=Status(fields["status"]),
         closed_reason=Reason(closed) if closed else None,
         attempts_used=int(fields.get("attempts", 0)),

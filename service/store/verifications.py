@@ -101,7 +101,8 @@ class VerificationStore:
                 "due": k.due,
                 "audit": k.audit,
                 "active": of_recipient.active,
-                "pending": of_recipient.pending(v.app, v.purpose),
+                # A notice takes the place of nothing.
+                "pending": of_recipient.pending(v.app, v.id if v.notice else v.purpose),
                 "opt_out": of_recipient.opt_out,
                 "limit": of_recipient.limit,
             },

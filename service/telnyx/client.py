@@ -8,11 +8,13 @@ connection that was never made, or a 429, is surely not a message (``NotSent``).
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
 
 import httpx
 import structlog
 
-from service.domain.plan import Sender, SenderKind
+from service.domain.plan import Sender, SenderKind, Template
 from service.domain.verification import Accepted, NotSent, Outcome, Refused, Report, Uncertain
 from service.telnyx.errors import fault_of, read_errors, to_domain
 from service.telnyx.message import read_message, to_report
@@ -26,9 +28,11 @@ _PATHS = {
     SenderKind.SHORT_CODE: "/messages/short_code",
     SenderKind.NUMBER_POOL: "/messages/number_pool",
     SenderKind.ALPHANUMERIC: "/messages/alphanumeric_sender_id",
+    SenderKind.WHATSAPP: "/messages/whatsapp",
 }
+_SCHEDULE_PATH = "/messages/schedule"
 _GENERIC_PATH = "/messages"
-_PROFILE_ONLY = frozenset({SenderKind.NUMBER_POOL, SenderKind.ALPHANUMERIC})
+_OWN_PROFILE = frozenset({SenderKind.NUMBER_POOL, SenderKind.ALPHANUMERIC, SenderKind.WHATSAPP})
 _DEFAULT_RETRY = 1_000
 _EPOCH_THRESHOLD = 10**9  # Telnyx's pages disagree whether a reset is seconds or an epoch
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -50,6 +54,14 @@ class TelnyxConfig:
 
     def __repr__(self) -> str:
         return f"TelnyxConfig({self.base_url})"
+
+
+class Cancellation(Enum):
+    """What became of the wish to cancel a scheduled message."""
+
+    CANCELED = "canceled"
+    TOO_LATE = "too late"
+    UNKNOWN = "unknown"
 
 
 class TelnyxClient:
@@ -76,11 +88,24 @@ class TelnyxClient:
         await self._http.aclose()
 
     async def send(
-        self, sender: Sender, *, to: str, text: str, webhook_url: str, now: Callable[[], int]
+        self,
+        sender: Sender,
+        *,
+        to: str,
+        text: str,
+        webhook_url: str,
+        now: Callable[[], int],
+        send_at: int | None = None,
     ) -> Outcome:
         """POST one message; ``now`` (milliseconds) stamps the outcome. Never raises for what Telnyx
-        or the network does, and ends within ``SEND_TIMEOUT``."""
+        or the network does, and ends within ``SEND_TIMEOUT``.
+
+        ``text`` is the SMS, or what fills in the template of a WhatsApp sender: the code. With
+        ``send_at`` (milliseconds, 5 minutes to 5 days ahead) Telnyx holds an SMS until then.
+        """
         path, body = _request(sender, to, text, webhook_url)
+        if send_at is not None:
+            path, body = _SCHEDULE_PATH, _scheduled(body, send_at)
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 response = await self._http.post(path, json=body)
@@ -89,6 +114,25 @@ class TelnyxClient:
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, ValueError):
             return Uncertain(now())
         return _read_answer(response, now())
+
+    async def cancel(self, message_id: str) -> Cancellation:
+        """DELETE a scheduled message; Telnyx allows it until a minute before it is to leave. What is
+        canceled already counts as canceled, so that asking again is safe."""
+        path = f"{_GENERIC_PATH}/{message_id}"
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                response = await self._http.delete(path)
+                if response.is_client_error:
+                    response = await self._http.get(path)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError, ValueError):
+            return Cancellation.UNKNOWN
+        if response.is_server_error:
+            return Cancellation.UNKNOWN
+        body = _json(response)
+        # The answer to DELETE is the bare message; that to GET is wrapped in `data`.
+        message = read_message(body.get("data", body)) if isinstance(body, dict) else None
+        canceled = message is not None and message.is_canceled
+        return Cancellation.CANCELED if canceled else Cancellation.TOO_LATE
 
     async def retrieve(self, message_id: str, *, now: int) -> Report | None:
         """GET a message (kept by Telnyx for 10 days) as a report; ``None`` if nothing was learnt."""
@@ -105,6 +149,10 @@ class TelnyxClient:
 
 def _request(sender: Sender, to: str, text: str, webhook_url: str) -> tuple[str, dict[str, object]]:
     """Path and body for a kind of sender; each endpoint takes its own fields."""
+    if sender.template is not None:
+        return _PATHS[SenderKind.WHATSAPP], _whatsapp(
+            sender, sender.template, to, text, webhook_url
+        )
     body: dict[str, object] = {"to": to, "text": text}
     # The failover is the same address: it doubles Telnyx's attempts, and the profile's own URL,
     # which knows no ref, is not needed.
@@ -119,10 +167,45 @@ def _request(sender: Sender, to: str, text: str, webhook_url: str) -> tuple[str,
     return _path(sender), body
 
 
+def _whatsapp(
+    sender: Sender, template: Template, to: str, code: str, webhook_url: str
+) -> dict[str, object]:
+    """An authentication template: its body shows the code, its one button copies or fills it in.
+    Meta takes the code in both places, and the button as sub type ``url`` ("Authentication templates")."""
+    filled = [{"type": "text", "text": code}]
+    content: dict[str, object] = {
+        "components": [
+            {"type": "body", "parameters": filled},
+            {"type": "button", "sub_type": "url", "index": 0, "parameters": filled},
+        ]
+    }
+    if template.id is not None:
+        content["template_id"] = template.id
+    else:
+        content |= {"name": template.name, "language": {"code": template.language}}
+    body: dict[str, object] = {
+        "from": sender.from_,
+        "to": to,
+        "type": "WHATSAPP",
+        "whatsapp_message": {"type": "template", "template": content},
+        "webhook_url": webhook_url,
+    }
+    if sender.messaging_profile_id is not None:
+        body["messaging_profile_id"] = sender.messaging_profile_id
+    return body
+
+
+def _scheduled(body: dict[str, object], send_at: int) -> dict[str, object]:
+    """The same message, held by Telnyx; that endpoint knows no ``encoding``."""
+    at = datetime.fromtimestamp(send_at / 1000, UTC).isoformat(timespec="seconds")
+    kept = {name: value for name, value in body.items() if name != "encoding"}
+    return {**kept, "send_at": at.replace("+00:00", "Z")}
+
+
 def _path(sender: Sender) -> str:
     """The endpoint of the kind. Those of long and short codes take no messaging profile, so a number
     that is to be sent from under a certain profile goes through the generic one."""
-    if sender.messaging_profile_id is not None and sender.kind not in _PROFILE_ONLY:
+    if sender.messaging_profile_id is not None and sender.kind not in _OWN_PROFILE:
         return _GENERIC_PATH
     return _PATHS.get(sender.kind, _GENERIC_PATH)
 

@@ -44,6 +44,11 @@ class Message(_Lenient):
     completed_at: datetime | None = None
     sent_at: datetime | None = None
 
+    @property
+    def is_canceled(self) -> bool:
+        """Whether it was scheduled and then canceled, before it left."""
+        return bool(self.to) and self.to[0].status == "cancelled"
+
 
 def read_message(body: object) -> Message | None:
     """The message of an answer or payload; ``None`` if it is not one."""

@@ -11,6 +11,7 @@ from service.domain.verification import (
     Delivery,
     DeliveryStatus,
     Fault,
+    Notice,
     NotSent,
     ProviderError,
     Reason,
@@ -122,5 +123,11 @@ def verifications(draw: st.DrawFn, *, status: Status | None = None) -> Verificat
         last_attempt_at=draw(instants),
         resends_asked=draw(st.integers(0, 3)),
         opted_out=draw(st.booleans()),
+        notice=draw(
+            st.none()
+            | st.builds(
+                Notice, text=st.just("t"), send_at=st.just(0) | st.integers(START, START + TTL)
+            )
+        ),
         deliveries=tuple(deliveries),
     )

@@ -7,13 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.decide import Close, Decision, Policy, Reconcile, Send, Wait, decide
+from service.domain.decide import (
+    SCHEDULE_ACCURACY,
+    SCHEDULE_AHEAD,
+    Close,
+    Decision,
+    Policy,
+    Reconcile,
+    Send,
+    Wait,
+    decide,
+)
 from service.domain.plan import SenderKind
 from service.domain.verification import (
     Accepted,
     Delivery,
     DeliveryStatus,
     Fault,
+    Notice,
     NotSent,
     Outcome,
     Reason,
@@ -75,6 +86,14 @@ def test_every_pending_verification_is_due_by_its_expiry(
 
 
 @given(verifications(status=Status.PENDING), policies, instants)
+def test_a_notice_is_sent_at_its_time_or_early_enough_to_be_held(
+    v: Verification, policy: Policy, now: int
+) -> None:
+    if isinstance(decide(v, policy, now), Send):
+        assert not now < v.send_at < now + SCHEDULE_AHEAD
+
+
+@given(verifications(status=Status.PENDING), policies, instants)
 def test_a_reconcile_names_a_delivery_with_a_message(
     v: Verification, policy: Policy, now: int
 ) -> None:
@@ -128,6 +147,15 @@ def _reported(status: DeliveryStatus, fault: Fault | None = None, at: int = STAR
 
 def _refused(fault: Fault) -> Verification:
     return _after(Refused(START, fault))
+
+
+_HOUR = 3_600_000
+
+
+def _held(**changes: object) -> Verification:
+    """A notice for an hour later."""
+    notice, expires_at = Notice("t", START + _HOUR), START + _HOUR + TTL
+    return fresh(notice=notice, expires_at=expires_at, **changes)
 
 
 _WITH_CHAT = (*SENDERS[:1], SENDERS[3])
@@ -293,6 +321,17 @@ TABLE: dict[str, tuple[Verification, int, Decision]] = {
         _after(Accepted(START, "m"), attempts_used=5, last_attempt_at=START),
         START + 10_000,
         Close(Status.LOCKED, Reason.ATTEMPTS_EXHAUSTED),
+    ),
+    "a notice for later: Telnyx holds it": (_held(), NOW, Send(SENDERS[0], Reason.INITIAL)),
+    "a notice for soon: too near for Telnyx to hold": (
+        _held(),
+        START + _HOUR - SCHEDULE_AHEAD + 1,
+        Wait(START + _HOUR, Reason.SCHEDULED),
+    ),
+    "a held notice: no report before its time": (
+        _held(deliveries=_after(Accepted(START, "m")).deliveries),
+        NOW,
+        Wait(START + _HOUR + SCHEDULE_ACCURACY + 30_000, Reason.AWAITING_REPORT),
     ),
     "expired": (_after(Accepted(START, "m")), _EXPIRY, Close(Status.EXPIRED, Reason.EXPIRED)),
     "approved": (
