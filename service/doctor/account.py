@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from service.clock import SystemClock
 from service.doctor.finding import Finding, fail, ok, warn
-from service.telnyx.client import TelnyxConfig
-from service.telnyx.profiles import Profile, ProfilesError, list_profiles
+from service.telnyx.account import TelnyxAccount
+from service.telnyx.failures import RateLimitedError, ServerError, TelnyxCallError
+from service.telnyx.http import TelnyxConfig
+from service.telnyx.resources import MessagingProfile
 
 _SUBJECT = "telnyx account"
 _PROFILE = "messaging profile"
@@ -14,16 +17,19 @@ async def check_account(
     config: TelnyxConfig, configured: Iterable[str], public_url: str
 ) -> list[Finding]:
     """``configured``: the ids of the messaging profiles that senders name."""
+    account = TelnyxAccount(config, SystemClock())
     try:
-        profiles = await list_profiles(config)
-    except ProfilesError as error:
-        return [_unreadable(error)]
+        profiles = [profile async for profile in account.list_profiles()]
+    except TelnyxCallError as error:
+        return [judge_failure(error)]
+    finally:
+        await account.close()
     found = [ok(_SUBJECT, "TELNYX_API_KEY works; TELNYX_PUBLIC_KEY is set")]
     return [*found, *check_profiles(profiles, set(configured), f"{public_url}/webhooks/telnyx")]
 
 
 def check_profiles(
-    profiles: Sequence[Profile], wanted: set[str], webhook_url: str
+    profiles: Sequence[MessagingProfile], wanted: set[str], webhook_url: str
 ) -> list[Finding]:
     """Hold the account's profiles against the configuration."""
     missing = sorted(wanted - {profile.id for profile in profiles})
@@ -36,8 +42,8 @@ def check_profiles(
     return found + [_check_profile(p, webhook_url, used=p.id in wanted) for p in profiles]
 
 
-def _check_profile(profile: Profile, webhook_url: str, *, used: bool) -> Finding:
-    subject = f"{_PROFILE} {profile.name}"
+def _check_profile(profile: MessagingProfile, webhook_url: str, *, used: bool) -> Finding:
+    subject = f"{_PROFILE} {profile.name or profile.id}"
     bad = fail if used else warn
     if profile.webhook_api_version != "2":
         return bad(
@@ -45,7 +51,7 @@ def _check_profile(profile: Profile, webhook_url: str, *, used: bool) -> Finding
             f"its webhooks have version {profile.webhook_api_version}: no report could be read",
             "set its webhook API version to 2",
         )
-    if not profile.enabled:
+    if profile.enabled is False:
         return bad(subject, "it is switched off: nothing is sent through it", "switch it on")
     if profile.webhook_url != webhook_url:
         return warn(
@@ -54,11 +60,8 @@ def _check_profile(profile: Profile, webhook_url: str, *, used: bool) -> Finding
     return ok(subject, "enabled, webhook version 2, its texts come here")
 
 
-def _unreadable(error: ProfilesError) -> Finding:
-    if error.status is None:
-        return fail(_SUBJECT, "Telnyx does not answer", "check the way out of this machine")
-    if error.status in (401, 403):
-        return fail(
-            _SUBJECT, "Telnyx refuses TELNYX_API_KEY", "make a new key in the Telnyx portal"
-        )
-    return warn(_SUBJECT, f"Telnyx answers {error.status}", "try again; see status.telnyx.com")
+def judge_failure(error: TelnyxCallError) -> Finding:
+    """Telnyx's own trouble passes; a key that it refuses does not."""
+    if isinstance(error, RateLimitedError | ServerError):
+        return warn(_SUBJECT, error.explain(), "run this again later")
+    return fail(_SUBJECT, error.explain(), "nothing can be sent until this is mended")
