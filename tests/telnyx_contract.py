@@ -11,7 +11,7 @@ its schemas do not.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -114,6 +114,24 @@ def template(method: str, path: str) -> str:
     return _found(method, path)[0]
 
 
+def knows(method: str, path: str) -> bool:
+    """Whether the document has such an operation."""
+    try:
+        _found(method, path)
+    except ContractError:
+        return False
+    return True
+
+
+def faults(judge: Callable[..., None], *of: object) -> list[str]:
+    """What a judge says, as a list that is empty if all is well."""
+    try:
+        judge(*of)
+    except ContractError as error:
+        return [str(error)]
+    return []
+
+
 @cache
 def _document() -> dict[str, Any]:
     text = Path(os.environ[VARIABLE]).read_text(encoding="utf-8")
@@ -170,12 +188,23 @@ def _json_schema(declared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(schema: dict[str, Any], value: object, where: str) -> None:
-    # References inside the schema start at the document's root, so that goes with it.
-    whole = {"components": _document()["components"], **schema}
-    faults = list(Draft202012Validator(whole, format_checker=_formats).iter_errors(value))
-    if faults:
-        named = "; ".join(f"{fault.json_path}: {fault.message}" for fault in faults)
-        raise ContractError(f"{where}: {named}")
+    found = [
+        f"{fault.json_path}: {fault.message}" for fault in _validator(schema).iter_errors(value)
+    ]
+    if found:
+        raise ContractError(f"{where}: {'; '.join(found)}")
+
+
+_validators: dict[int, Draft202012Validator] = {}
+
+
+def _validator(schema: dict[str, Any]) -> Draft202012Validator:
+    """One for each schema of the document; that is kept, so that an id stays what it is."""
+    if id(schema) not in _validators:
+        # References inside the schema start at the document's root, so that goes with it.
+        whole = {"components": _document()["components"], **schema}
+        _validators[id(schema)] = Draft202012Validator(whole, format_checker=_formats)
+    return _validators[id(schema)]
 
 
 def _check_query(path: str, declared: list[dict[str, Any]]) -> None:

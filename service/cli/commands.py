@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from service.cli.keyring import keyring
+from service.cli.telnyx import app as telnyx_app
 
 app = typer.Typer(
     name="countersign",
@@ -19,6 +20,7 @@ app = typer.Typer(
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(keyring, name="keyring")
+app.add_typer(telnyx_app, name="telnyx")
 
 Config = Annotated[
     Path | None,

@@ -48,7 +48,7 @@ def build(config: SandboxConfig) -> Litestar:
         await courier.close()
         store.close()
 
-    def written(response: Response[Any]) -> Response[Any]:
+    async def written(response: Response[Any]) -> Response[Any]:
         """What an answer says is kept before it leaves."""
         store.commit()
         return response

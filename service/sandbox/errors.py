@@ -76,8 +76,9 @@ def to_response(request: Request[Any, Any, Any], error: TelnyxError) -> Response
     """The envelope ``{"errors": [...]}`` with its HTTP status, or the error alone where the operation
     declares it so: a route's ``opt`` names those statuses as ``bare``."""
     found = error_object(error.code, error.detail, error.pointer, error.parameter)
-    handler = request.scope.get("route_handler")
-    bare = error.status in (() if handler is None else handler.opt.get("bare", ()))
+    scope: Mapping[str, Any] = request.scope  # without a handler where no route was found
+    handler = scope.get("route_handler")
+    bare = handler is not None and error.status in handler.opt.get("bare", ())
     return Response(
         json.dumps(found if bare else {"errors": [found]}).encode(),
         status_code=error.status,
