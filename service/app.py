@@ -8,11 +8,12 @@ from enum import StrEnum
 
 from litestar import Litestar
 
-from service.api.application import create_api
+from service.api.application import create_api, create_inspection
 from service.api.key_limits import KeyLimits
 from service.api.parts import Parts
 from service.clock import Clock, SystemClock
 from service.domain.guard import parse_limit
+from service.domain.keyring import Keyring
 from service.flow.advance import Advance
 from service.flow.facts import Facts
 from service.flow.guard import Guard
@@ -26,6 +27,7 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
 from service.store.limits import LimitStore
+from service.store.lookup import open_keyring
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
@@ -55,6 +57,7 @@ class Service:
     advance: Advance
     worker: Worker
     tasks: Tasks
+    inspection: Litestar | None = None
 
 
 @asynccontextmanager
@@ -67,13 +70,20 @@ async def build(
         UnavailableError: Redis does not answer.
         StoreSetupError: Redis cannot be used as it is.
     """
-    connection = await Connection.open(settings.redis_url.get_secret_value())
+    connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
     await check_setup(connection)
     time = clock or SystemClock()
     telnyx = TelnyxClient(settings.telnyx())
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
+    keyring = await open_keyring(connection, settings.keyring(), time.now())
     service = _join(
-        settings, connection, telnyx, hashing, time, takes_requests=role is not Role.WORKER
+        settings,
+        connection,
+        telnyx,
+        hashing,
+        time,
+        keyring=keyring,
+        takes_requests=role is not Role.WORKER,
     )
     if settings.api_key is not None:
         first = settings.api_key.get_secret_value()
@@ -109,9 +119,10 @@ def _join(
     hashing: HashPool,
     clock: Clock,
     *,
+    keyring: Keyring,
     takes_requests: bool,
 ) -> Service:
-    metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()
+    metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
     scripts = Scripts(connection)
@@ -166,7 +177,14 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
-    verify = Verify(store=store, hashing=hashing, keyring=keyring, clock=clock, metrics=metrics)
+    verify = Verify(
+        store=store,
+        hashing=hashing,
+        keyring=keyring,
+        issuer=settings.public_url,
+        clock=clock,
+        metrics=metrics,
+    )
     notices = Notices(
         start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
     )
@@ -176,16 +194,19 @@ def _join(
         facts=facts,
         notices=notices,
         recipients=recipients,
-        api_keys=ApiKeyStore(connection, clock),
+        api_keys=ApiKeyStore(connection, clock, tasks.spawn),
         key_limits=KeyLimits(
             limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
         ),
         connection=connection,
         public_keys=settings.public_keys(),
+        keyring=keyring,
         code_length=settings.codes.length,
         ttl=settings.codes.ttl,
         clock=clock,
         metrics=metrics,
     )
-    api = create_api(parts, takes_requests=takes_requests)
-    return Service(api, advance, Worker(store, advance, clock, metrics), tasks)
+    apart = settings.http.inspection is not None
+    api = create_api(parts, takes_requests=takes_requests, inspection=not apart)
+    inspection = create_inspection(parts, api) if apart else None
+    return Service(api, advance, Worker(store, advance, clock, metrics), tasks, inspection)

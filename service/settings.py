@@ -37,6 +37,7 @@ from service.domain.text import septets
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
+from service.store.connection import Tls
 from service.telnyx.autoresponses import Wanted
 from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
@@ -62,6 +63,15 @@ class _Section(BaseModel):
 
 
 _Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")]
+
+
+def _is_readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK) or not path.is_file():
+        raise ValueError("is no file that can be read")
+    return path
+
+
+_File = Annotated[Path, AfterValidator(_is_readable)]
 
 
 class SenderSection(_Section):
@@ -182,9 +192,11 @@ class GuardSection(_Section):
 
 
 class HttpSection(_Section):
-    """``[http]``: ``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed, or ``none``."""
+    """``[http]``: ``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed, or ``none``.
+    ``inspection`` (``address:port``) takes ``/metrics``, ``/docs``, ``/openapi.json`` off the main port."""
 
     trusted_proxies: Literal["none"] | list[_Network] | None = None
+    inspection: Annotated[str | None, Field(pattern=r"^[0-9A-Za-z.:\[\]-]+:[0-9]{1,5}$")] = None
 
 
 class HashSection(_Section):
@@ -207,6 +219,20 @@ class NumbersSection(_Section):
             NumberType.VOICEMAIL,
         }
     )
+
+
+class RedisSection(_Section):
+    """``[redis]``: PEM files for ``rediss://``, see ``service.store.connection.Tls``."""
+
+    ca_file: _File | None = None
+    cert_file: _File | None = None
+    key_file: _File | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> "RedisSection":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("a client certificate needs both cert_file and key_file")
+        return self
 
 
 class Settings(BaseSettings):
@@ -241,6 +267,7 @@ class Settings(BaseSettings):
     http: HttpSection = HttpSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
+    redis: RedisSection = RedisSection()
     autoresponses: list[Wanted] = []
     """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
     notices: dict[_NoticeName, str] = {}
@@ -325,6 +352,9 @@ class Settings(BaseSettings):
         return TelnyxConfig(
             base_url=self.telnyx_base_url, api_key=self.telnyx_api_key.get_secret_value()
         )
+
+    def tls(self) -> Tls:
+        return _tls(self.redis)
 
     def policy(self) -> Policy:
         codes = self.codes
@@ -444,6 +474,22 @@ def _read_file(
     return path, values
 
 
+def load_store(environ: Mapping[str, str] = os.environ) -> tuple[str, Tls]:
+    """REDIS_URL and ``[redis]`` alone, for commands that work on the store.
+
+    Raises:
+        SettingsError: REDIS_URL is not set, or ``[redis]`` has faults.
+    """
+    url = _secret("REDIS_URL", environ)
+    if url is None:
+        raise SettingsError("REDIS_URL is not set: say where Redis is")
+    path, values = _read_file(None, environ)
+    try:
+        return url, _tls(RedisSection.model_validate(values.get("redis", {})))
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:
     file = environ.get(f"{name}_FILE")
     if file is None:
@@ -480,6 +526,11 @@ def _explain(error: ValidationError, path: Path | None) -> str:
 
 def _windows(texts: list[str]) -> tuple[Limit, ...]:
     return tuple(parse_limit(text) for text in texts)
+
+
+def _tls(section: RedisSection) -> Tls:
+    files = (section.ca_file, section.cert_file, section.key_file)
+    return Tls(*(str(file) if file is not None else None for file in files))
 
 
 def _milliseconds(seconds: float) -> int:

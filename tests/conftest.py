@@ -51,7 +51,9 @@ async def redis(valkey: str) -> AsyncIterator[Redis]:
 
 
 def _is_permanent(key: str) -> bool:
-    return key in ("cs:meta", "cs:api-keys") or key.split("}:", 1)[-1].startswith(PERMANENT)
+    return key in ("cs:meta", "cs:api-keys", "cs:api-keys-used") or key.split("}:", 1)[
+        -1
+    ].startswith(PERMANENT)
 
 
 @pytest.fixture

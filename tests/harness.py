@@ -86,11 +86,12 @@ def make_settings(redis_url: str, port: int, sandbox: str, changes: Mapping[str,
         merge = isinstance(value, Mapping) and isinstance(values.get(name), dict)
         values[name] = {**values[name], **value} if merge else value
     config = sandbox_config()
+    keys = str(values.pop("keys", KEYS))
     return Settings(
         **values,
         public_url=f"http://127.0.0.1:{port}",
         telnyx_base_url=f"{sandbox}/v2",
-        keys=SecretStr(KEYS),
+        keys=SecretStr(keys),
         redis_url=SecretStr(redis_url),
         telnyx_api_key=SecretStr(TELNYX_KEY),
         telnyx_public_key=config.public_key,

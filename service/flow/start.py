@@ -48,6 +48,7 @@ class StartRequest:
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
+    nonce: str | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -263,6 +264,7 @@ class Start:
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
+            nonce=request.nonce,
             notice=request.notice,
             metadata=request.metadata,
             clients=self._budget.clients(

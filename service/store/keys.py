@@ -120,3 +120,6 @@ def reservation(digest: str) -> str:
 
 API_KEYS = "cs:api-keys"
 """One hash: key id -> entry. Few, and read through a cache, so they need no partition."""
+
+API_KEYS_USED = "cs:api-keys-used"
+"""One hash: key id -> when it was last used. Apart, so that no use can undo a change of the key."""
