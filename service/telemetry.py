@@ -79,6 +79,12 @@ class Metrics:
         self._keys_refused = Counter(
             "countersign_keys_refused", "Requests without a good API key", registry=registry
         )
+        self._webhooks_without_effect = Counter(
+            "countersign_webhooks_without_effect",
+            "Signed webhooks that changed nothing",
+            ["reason"],
+            registry=registry,
+        )
         self._webhooks_refused = Counter(
             "countersign_webhooks_refused", "Webhooks refused", ["reason"], registry=registry
         )
@@ -128,6 +134,10 @@ class Metrics:
 
     def webhook_refused(self, reason: str) -> None:
         self._webhooks_refused.labels(reason).inc()
+
+    def webhook_without_effect(self, reason: str) -> None:
+        """``repeated``, ``unknown`` (a ref that is none of ours) or ``ignored``."""
+        self._webhooks_without_effect.labels(reason).inc()
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)
