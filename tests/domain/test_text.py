@@ -3,7 +3,6 @@
 import pytest
 
 from service.domain.code import Code
-from service.domain.opt_out import Request, read_request
 from service.domain.text import SEGMENT_SEPTETS, TextError, Transaction, compose, septets, web_host
 
 CODE = Code("123456")
@@ -45,21 +44,3 @@ def test_escaped_characters_count_twice() -> None:
 def test_an_origin_that_would_break_the_line_is_refused(origin: str) -> None:
     with pytest.raises(TextError):
         web_host(origin)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["STOP", "stop", " Stop All! ", "unsubscribe.", "OPT OUT", "Revoke", "opt-out"],
-)
-def test_words_that_stop(text: str) -> None:
-    assert read_request(text) is Request.STOP
-
-
-@pytest.mark.parametrize("text", ["START", "unstop", "Yes!"])
-def test_words_that_start(text: str) -> None:
-    assert read_request(text) is Request.START
-
-
-@pytest.mark.parametrize("text", ["", "123456", "don't stop me now", "when does it end?", "停"])
-def test_other_texts(text: str) -> None:
-    assert read_request(text) is None
