@@ -8,7 +8,7 @@ from service.domain.opt_out import MOST_READ, Request, read_request
 
 KEYWORDS = {
     Request.STOP: """
-        STOP | stop | Stop | sToP | STOP. | stop!!! | "Stop" | (stop) |   STOP   | *STOP* | S.T.O.P. | S T O P
+        STOP | stop | Stop | sToP | STOP. | stop!!! | "Stop" | (stop) | <stop> | *STOP* | S.T.O.P. | S T O P
         STOPALL | Stop All | stop-all | UNSUBSCRIBE | Unsubscribe. | CANCEL | cancel! | END | end. | QUIT | Quit?
         REVOKE | revoke | Revoke! | OPTOUT | OPT OUT | opt-out | Opt Out. | o p t o u t | UNSUB | REMOVE | TD
         ＳＴＯＰ | Ｓｔｏｐ　Ａｌｌ | ŞTOP | stóp | STOP 🛑 | 🛑🛑STOP🛑🛑 | stop👋🏽 | STOP 12345
@@ -73,6 +73,12 @@ no me envíen más mensajes
 Ne m'envoyez plus de SMS
 keine SMS mehr bitte
 pare de me enviar mensagens
+por favor, dejen de enviar mensajes
+Désabonnez-moi svp
+this is annoying. stop!
+We said stop
+please do not send me anything
+remove me from this list
 """
 INNOCENT = """
 I'll stop by at 5
@@ -127,6 +133,8 @@ information
 no more tears
 thanks
 ok
+stop by the office before you go home
+don't send the parcel, I will collect it
 123456
 123456 is my code
 👍
