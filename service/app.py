@@ -109,6 +109,7 @@ def _join(
     metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()
     metrics.hashing.set_function(lambda: hashing.in_use)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
         connection,
@@ -125,6 +126,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         messages=messages,
         clock=clock,
         metrics=metrics,
@@ -136,6 +138,7 @@ def _join(
         tasks=tasks,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         resend_after=messages.resend_after,
         clock=clock,
     )

@@ -28,6 +28,7 @@ from service.domain.decide import Policy
 from service.domain.guard import Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
+from service.domain.opt_out_scope import Rule, Scopes
 from service.domain.plan import Route, Sender, SenderKind, Template
 from service.domain.recipient import NumberType
 from service.domain.text import septets
@@ -156,6 +157,13 @@ class NumbersSection(_Section):
     )
 
 
+class OptOutsSection(_Section):
+    """``[opt_outs]``: what a new opt-out is about; ``sync_interval`` in seconds, 0 for never."""
+
+    scope: Rule = Rule.ALL
+    sync_interval: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600
+
+
 class Settings(BaseSettings):
     """All settings. Top-level ones may also stand in the environment as ``COUNTERSIGN_<NAME>``."""
 
@@ -186,6 +194,7 @@ class Settings(BaseSettings):
     limits: LimitsSection = LimitsSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
+    opt_outs: OptOutsSection = OptOutsSection()
     notices: dict[_NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
     is the app's name."""
@@ -257,6 +266,20 @@ class Settings(BaseSettings):
             except NoticeTextError as error:
                 raise ValueError(f"notices.{event}: the text {error}") from None
         return self
+
+    @model_validator(mode="after")
+    def _each_sender_has_a_scope(self) -> "Settings":
+        without = [name for name, s in self.senders.items() if not s.messaging_profile_id]
+        if self.opt_outs.scope is Rule.MESSAGING_PROFILE and without:
+            raise ValueError(
+                f"opt_outs.scope messaging_profile: these senders need messaging_profile_id, or no "
+                f"opt-out would reach them: {', '.join(sorted(without))}"
+            )
+        return self
+
+    def opt_out_scopes(self) -> Scopes:
+        profiles = {s.messaging_profile_id for s in self.senders.values() if s.messaging_profile_id}
+        return Scopes(self.opt_outs.scope, tuple(sorted(profiles)))
 
     def keyring(self) -> Keyring:
         return Keyring(parse_keys(self.keys.get_secret_value()))
