@@ -83,12 +83,15 @@ def sandbox(
         str, typer.Option(help="The messaging profile's webhook URL.")
     ] = "http://127.0.0.1:8000/webhooks/telnyx",
     report_delay: Annotated[float, typer.Option(help="Seconds to a delivery report.", min=0)] = 0.1,
+    data: Annotated[
+        Path | None, typer.Option(help="Where it is kept; by default in memory only.")
+    ] = None,
 ) -> None:
     """Run the Telnyx emulator alone. TELNYX_API_KEY and SANDBOX_SEED (Base64 of 32 bytes) may be set."""
     from service.cli.emulator import serve_sandbox
 
     try:
-        asyncio_run(serve_sandbox(host, port, webhook_url, report_delay))
+        asyncio_run(serve_sandbox(host, port, webhook_url, report_delay, data))
     except ValueError as error:
         fail(str(error))
     except OSError as error:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+from pathlib import Path
 
 from service.cli.secrets import new_key
 from service.cli.serving import serve
@@ -10,11 +11,13 @@ from service.sandbox.app import build
 from service.sandbox.config import SandboxConfig
 
 
-async def serve_sandbox(host: str, port: int, webhook_url: str, report_delay: float) -> None:
-    """Serve the Telnyx emulator.
+async def serve_sandbox(
+    host: str, port: int, webhook_url: str, report_delay: float, data: Path | None
+) -> None:
+    """Serve the Telnyx emulator; with ``data`` what it knows outlives it.
 
     Raises:
-        ValueError: SANDBOX_SEED is not Base64 of 32 bytes.
+        ValueError: SANDBOX_SEED is not Base64 of 32 bytes, or ``data`` cannot be used.
         OSError: the address cannot be listened on.
     """
     given = os.environ.get("SANDBOX_SEED")
@@ -23,6 +26,7 @@ async def serve_sandbox(host: str, port: int, webhook_url: str, report_delay: fl
         signing_seed=_seed(given or new_key()),
         profile_webhook_url=webhook_url,
         report_delay=report_delay,
+        data=data,
     )
     if given is None:
         print(f"TELNYX_PUBLIC_KEY={config.public_key}", flush=True)

@@ -205,6 +205,7 @@ def _start(
     arguments = [sys.executable, "-m", "service", command, "--port", str(port)]
     if command == "sandbox":
         arguments += ["--webhook-url", f"{places.url}/webhooks/telnyx"]
+        arguments += ["--data", str(places.data / "sandbox")]
     return spawn(arguments, env=environment, log=places.data / f"{command}.log")
 
 

@@ -3,18 +3,20 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from litestar import Litestar, Response
+from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from service.sandbox import control, telnyx
+from service.sandbox import control, routes
 from service.sandbox.config import SandboxConfig
 from service.sandbox.errors import TelnyxError, to_response
 from service.sandbox.inbox import inbox
 from service.sandbox.outage import Outage
 from service.sandbox.phones import Network
+from service.sandbox.store import Store
 from service.sandbox.webhooks import Courier
 
 log = logging.getLogger(__name__)
@@ -23,8 +25,13 @@ _MAX_BODY = 1024 * 1024
 
 
 def build(config: SandboxConfig) -> Litestar:
-    """Build a sandbox; its state lives and dies with the application."""
+    """Build a sandbox; without a data directory its state lives and dies with the application.
+
+    Raises:
+        StoreError: the data directory cannot be used.
+    """
     state = State()
+    store = Store(config.data)
 
     def network() -> Network:
         found: Network = state.network
@@ -34,13 +41,20 @@ def build(config: SandboxConfig) -> Litestar:
     async def running(_: Litestar) -> AsyncIterator[None]:
         outage = Outage()
         courier = Courier(config, outage)
-        state.network = Network(config, courier, outage)
+        state.network = Network(config, courier, outage, store)
+        state.network.resume()
         yield
         outage.end()
         await courier.close()
+        store.close()
+
+    def written(response: Response[Any]) -> Response[Any]:
+        """What an answer says is kept before it leaves."""
+        store.commit()
+        return response
 
     app = Litestar(
-        route_handlers=[telnyx.router, control.router, inbox],
+        route_handlers=[routes.router, control.router, inbox],
         dependencies={"network": Provide(network, sync_to_thread=False)},
         exception_handlers={
             TelnyxError: to_response,
@@ -49,6 +63,7 @@ def build(config: SandboxConfig) -> Litestar:
             Exception: _of_ours,
         },
         lifespan=[running],
+        after_request=written,
         request_max_body_size=_MAX_BODY,
         openapi_config=None,
         logging_config=None,
@@ -57,7 +72,7 @@ def build(config: SandboxConfig) -> Litestar:
     return app
 
 
-def _of_framework(request: object, error: HTTPException) -> Response[bytes]:
+def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     if error.status_code in (404, 405):
         return to_response(
             request,
@@ -69,6 +84,6 @@ def _of_framework(request: object, error: HTTPException) -> Response[bytes]:
     return to_response(request, TelnyxError("10015", detail, status=error.status_code))
 
 
-def _of_ours(request: object, error: Exception) -> Response[bytes]:
+def _of_ours(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("a request failed", exc_info=error)
     return to_response(request, TelnyxError("10007", "An unexpected error occurred."))

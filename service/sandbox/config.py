@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nacl.signing import SigningKey
 
@@ -11,7 +12,7 @@ class SandboxConfig:
     """``signing_seed``: 32 bytes of an Ed25519 key; times are in seconds.
 
     ``retry_delays``: the pauses before the second and third attempt at a webhook URL (Telnyx does not
-    publish its own).
+    publish its own). ``data``: the directory that the state outlives the process in; without it, in memory.
     """
 
     api_key: str = field(repr=False)
@@ -21,6 +22,7 @@ class SandboxConfig:
     webhook_timeout: float = 2.0
     retry_delays: tuple[float, ...] = (0.5, 1.0)
     slow_seconds: float = 3.0
+    data: Path | None = None
 
     @property
     def public_key(self) -> str:

@@ -1,11 +1,10 @@
 """What a phone writes back, as Telnyx reports it."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from service.sandbox.encoding import encode
+from service.sandbox.encoding import MAX_PARTS, encode
 from service.sandbox.messages import PROFILE, UNASKED_SENDER, from_party, now, to_party
 
 # Telnyx's own lists (KB "SMS opt-in/out"): the whole message, whatever its case and blanks.
@@ -14,12 +13,11 @@ _AUTORESPONSES = {
     "START": {"START", "UNSTOP"},
     "HELP": {"HELP", "INFO"},
 }
-_BLANKS = re.compile(r"\s+")
 
 
-def autoresponse(text: str) -> str | None:
-    """``autoresponse_type``: STOP, START, HELP or nothing."""
-    words = _BLANKS.sub(" ", text).strip().upper()
+def built_in(words: str) -> str | None:
+    """``autoresponse_type`` of Telnyx's own lists: STOP, START, HELP or nothing. ``words`` are in capitals,
+    with single blanks."""
     return next((kind for kind, listed in _AUTORESPONSES.items() if words in listed), None)
 
 
@@ -30,6 +28,8 @@ class Inbound:
     from_: str
     text: str
     to: str = UNASKED_SENDER
+    messaging_profile_id: str = PROFILE
+    autoresponse_type: str | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     created_at: str = field(default_factory=now)
 
@@ -41,14 +41,14 @@ class Inbound:
             "record_type": "message",
             "direction": "inbound",
             "type": "SMS",
-            "messaging_profile_id": PROFILE,
+            "messaging_profile_id": self.messaging_profile_id,
             "from": {**to_party(self.from_), "status": "received"},
             "to": [{**from_party(self.to), "status": "webhook_delivered"}],
             "cc": [],
             "text": self.text,
             "media": [],
             "encoding": encoded.name,
-            "parts": encoded.parts,
+            "parts": min(encoded.parts, MAX_PARTS),
             "num_chars": len(self.text),
             "tags": [],
             "cost": None,
@@ -57,5 +57,5 @@ class Inbound:
             "sent_at": None,
             "completed_at": None,
             "valid_until": None,
-            "autoresponse_type": autoresponse(self.text),
+            "autoresponse_type": self.autoresponse_type,
         }

@@ -1,26 +1,32 @@
 """A send request, checked as Telnyx checks it."""
 
-import json
-import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
 from service.sandbox.encoding import MAX_PARTS, Encoded, encode, is_gsm7
 from service.sandbox.errors import TelnyxError
+from service.sandbox.fields import ALPHANUMERIC, E164, SHORT_CODE, Fields, read_fields
 from service.sandbox.scenarios import Kind
+from service.sandbox.whatsapp import read_content, shown
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_SHORT_CODE = re.compile(r"[0-9]{5,8}", re.ASCII)
-_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
-_FROM = {Kind.LONG_CODE: _E164, Kind.SHORT_CODE: _SHORT_CODE, Kind.ALPHANUMERIC: _ALPHANUMERIC}
+_FROM = {
+    Kind.LONG_CODE: E164,
+    Kind.SHORT_CODE: SHORT_CODE,
+    Kind.ALPHANUMERIC: ALPHANUMERIC,
+    Kind.WHATSAPP: E164,
+}
 _ENCODINGS = ("auto", "gsm7", "ucs2")
+_POOL_NUMBER = "+18445550009"
+_MOST_RECIPIENTS = 8
+# "Schedule a message", KB.
+SOONEST, LATEST = timedelta(minutes=5), timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
-    """A request that Telnyx would take."""
+    """A request that Telnyx would take. ``text`` is what the phone shows, ``send_at`` RFC 3339, ``cc``
+    the others of a group, ``content`` the ``whatsapp_message``."""
 
     kind: Kind
     to: str
@@ -31,6 +37,12 @@ class SendRequest:
     webhook_url: str | None
     webhook_failover_url: str | None
     use_profile_webhooks: bool
+    subject: str | None = None
+    media_urls: tuple[str, ...] = ()
+    is_mms: bool = False
+    send_at: str | None = None
+    cc: tuple[str, ...] = ()
+    content: dict[str, Any] | None = None
 
     @property
     def webhook_urls(self) -> tuple[str, ...]:
@@ -38,20 +50,69 @@ class SendRequest:
         return tuple(filter(None, (self.webhook_url, self.webhook_failover_url)))
 
 
-def read_request(body: bytes, kind: Kind | None) -> SendRequest:
+def read_request(body: bytes, kind: Kind | None, content_type: str = "") -> SendRequest:
     """Read a body; ``kind`` is ``None`` for the generic endpoint, where ``from`` tells.
 
     Raises:
         TelnyxError: as Telnyx refuses it.
     """
-    fields = _read_json(body)
+    fields = read_fields(body, content_type=content_type)
+    if kind is Kind.WHATSAPP:
+        return _whatsapp(fields)
+    return _sms(fields, kind, _send_at(fields) if kind is None else None)
+
+
+def read_scheduled(body: bytes, content_type: str = "") -> SendRequest:
+    """A body of the endpoint that schedules; it knows no ``encoding``. Raises like ``read_request``."""
+    fields = read_fields(body, content_type=content_type)
+    if (send_at := _send_at(fields)) is None:
+        raise fields.missing("send_at")
+    return _sms(fields, None, send_at, encoding="auto")
+
+
+def read_group(body: bytes, content_type: str = "") -> list[SendRequest]:
+    """A group MMS as one request for each recipient. Raises like ``read_request``."""
+    fields = read_fields(body, content_type=content_type)
+    if (given := fields.strings("to")) is None:
+        raise fields.missing("to")
+    numbers = list(dict.fromkeys(given))
+    if not 1 <= len(numbers) <= _MOST_RECIPIENTS:
+        raise fields.invalid("to", f"1 to {_MOST_RECIPIENTS} destinations")
+    for index, number in enumerate(given):
+        if not E164.fullmatch(number):
+            detail = "The 'to' address should be in +E.164 format."
+            raise TelnyxError("40310", detail, f"/to/{index}")
+    text, encoded = _read_text(fields, required=not fields.value("media_urls"), encoding="auto")
+    return [
+        SendRequest(
+            kind=Kind.LONG_CODE,
+            to=number,
+            from_=_read_from(fields, Kind.LONG_CODE),
+            text=text,
+            encoded=encoded,
+            messaging_profile_id=None,
+            subject=fields.string("subject"),
+            media_urls=_read_media(fields),
+            is_mms=True,
+            cc=tuple(other for other in numbers if other != number),
+            **_read_webhooks(fields),
+        )
+        for number in numbers
+    ]
+
+
+def _sms(
+    fields: Fields, kind: Kind | None, send_at: str | None, encoding: str | None = None
+) -> SendRequest:
     to = _read_to(fields)
     found = kind or _kind_of(fields)
     from_ = _read_from(fields, found)
     profile = _read_profile(fields, found)
-    if found is Kind.ALPHANUMERIC and to.startswith("+1"):
-        raise TelnyxError("40301", "Alphanumeric senders cannot send to this country.", "/to")
-    text, encoded = _read_text(fields, found)
+    is_mms = _is_mms(fields, found)
+    # The alphanumeric endpoint knows no `encoding`, and what it does not know it ignores.
+    ignores = "auto" if found is Kind.ALPHANUMERIC else encoding
+    text, encoded = _read_text(fields, required=not is_mms, encoding=ignores)
+    fields.boolean("auto_detect")
     return SendRequest(
         kind=found,
         to=to,
@@ -59,120 +120,124 @@ def read_request(body: bytes, kind: Kind | None) -> SendRequest:
         text=text,
         encoded=encoded,
         messaging_profile_id=profile,
-        webhook_url=_read_url(fields, "webhook_url"),
-        webhook_failover_url=_read_url(fields, "webhook_failover_url"),
-        use_profile_webhooks=_read_use_profile(fields),
+        subject=fields.string("subject") if is_mms else None,
+        media_urls=_read_media(fields) if is_mms else (),
+        is_mms=is_mms,
+        send_at=send_at,
+        **_read_webhooks(fields),
     )
 
 
-def _read_json(body: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        raise TelnyxError("10015", "The request body is not valid JSON.") from None
-    if not isinstance(fields, dict):
-        raise TelnyxError("10015", "The request body must be a JSON object.")
-    return fields
+def _whatsapp(fields: Fields) -> SendRequest:
+    to = _read_to(fields)
+    from_ = _read_from(fields, Kind.WHATSAPP)
+    content = fields.object("whatsapp_message")
+    if content is None:
+        raise fields.missing("whatsapp_message")
+    fields.choice("type", ("WHATSAPP",))
+    text = shown(read_content(content))
+    return SendRequest(
+        kind=Kind.WHATSAPP,
+        to=to,
+        from_=from_,
+        text=text,
+        encoded=encode(text),
+        messaging_profile_id=fields.uuid("messaging_profile_id"),
+        content=fields.value("whatsapp_message"),
+        webhook_url=fields.url("webhook_url"),
+        webhook_failover_url=None,
+        use_profile_webhooks=True,
+    )
 
 
-def _string(fields: dict[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or (not value.isprintable() and name != "text"):
-        raise TelnyxError("10003", f"'{name}' must be a string.", f"/{name}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise TelnyxError("10003", f"'{name}' must be Unicode text.", f"/{name}") from None
-    return value
-
-
-def _read_to(fields: dict[str, Any]) -> str:
-    to = _string(fields, "to")
-    if to is None:
-        raise TelnyxError("10004", "The 'to' parameter is required.", "/to")
-    if not _E164.fullmatch(to):
-        raise TelnyxError("40310", "The 'to' address should be in +E.164 format.", "/to")
+def _read_to(fields: Fields) -> str:
+    to = fields.required("to")
+    if not E164.fullmatch(to):
+        raise fields.refusal("40310", "The 'to' address should be in +E.164 format.", "to")
     return to
 
 
-def _kind_of(fields: dict[str, Any]) -> Kind:
-    from_ = _string(fields, "from")
+def _kind_of(fields: Fields) -> Kind:
+    from_ = fields.string("from")
     if from_ is None:
-        if fields.get("messaging_profile_id") is None:
-            raise TelnyxError("10004", "The 'from' parameter is required.", "/from")
+        if fields.value("messaging_profile_id") is None:
+            raise fields.missing("from")
         return Kind.NUMBER_POOL
-    for kind, form in _FROM.items():
-        if form.fullmatch(from_):
-            return kind
-    raise TelnyxError("40305", "The 'from' address is not a sender of yours.", "/from")
+    if (found := kind_of(from_)) is None:
+        raise fields.refusal("40305", "The 'from' address is not a sender of yours.", "from")
+    return found
 
 
-def _read_from(fields: dict[str, Any], kind: Kind) -> str:
+def kind_of(address: str) -> Kind | None:
+    """The kind of an SMS sender, told by its form."""
+    return next((kind for kind, form in _FROM.items() if form.fullmatch(address)), None)
+
+
+def _read_from(fields: Fields, kind: Kind) -> str:
     if kind is Kind.NUMBER_POOL:
-        return "+18445550009"  # the pool's one number
-    from_ = _string(fields, "from")
-    if from_ is None:
-        raise TelnyxError("10004", "The 'from' parameter is required.", "/from")
+        return _POOL_NUMBER
+    from_ = fields.required("from")
     if not _FROM[kind].fullmatch(from_):
-        raise TelnyxError("40305", f"The 'from' address is no {kind}.", "/from")
+        raise fields.refusal("40305", f"The 'from' address is no {kind}.", "from")
     return from_
 
 
-def _read_profile(fields: dict[str, Any], kind: Kind) -> str | None:
-    profile = _string(fields, "messaging_profile_id")
-    if profile is None:
-        if kind in (Kind.NUMBER_POOL, Kind.ALPHANUMERIC):
-            raise TelnyxError(
-                "10004",
-                "The 'messaging_profile_id' parameter is required.",
-                "/messaging_profile_id",
-            )
-        return None
-    try:
-        return str(UUID(profile))
-    except ValueError:
-        raise TelnyxError(
-            "10003", "'messaging_profile_id' must be a UUID.", "/messaging_profile_id"
-        ) from None
+def _read_profile(fields: Fields, kind: Kind) -> str | None:
+    profile = fields.uuid("messaging_profile_id")
+    if profile is None and kind in (Kind.NUMBER_POOL, Kind.ALPHANUMERIC):
+        raise fields.missing("messaging_profile_id")
+    return profile
 
 
-def _read_text(fields: dict[str, Any], kind: Kind) -> tuple[str, Encoded]:
-    text = _string(fields, "text")
+def _is_mms(fields: Fields, kind: Kind) -> bool:
+    # Without a type, what there is to send tells.
+    has_media = bool(fields.value("media_urls"))
+    wanted = fields.choice("type", ("SMS", "MMS")) or ("MMS" if has_media else "SMS")
+    if kind is Kind.ALPHANUMERIC and wanted == "MMS":
+        raise fields.refusal("40308", "An alphanumeric sender cannot send MMS.", "from")
+    if wanted == "SMS" and has_media:
+        raise fields.refusal("40304", "An SMS has no media.", "media_urls")
+    if wanted == "MMS" and not has_media:
+        raise fields.missing("media_urls", " for MMS")
+    return wanted == "MMS"
+
+
+def _read_media(fields: Fields) -> tuple[str, ...]:
+    urls = fields.strings("media_urls") or ()
+    each = Fields({str(index): url for index, url in enumerate(urls)}, at="/media_urls")
+    for index, url in enumerate(urls):
+        if not url or each.url(str(index)) is None:
+            raise each.invalid(str(index), "a URL")
+    return urls
+
+
+def _read_text(fields: Fields, *, required: bool, encoding: str | None) -> tuple[str, Encoded]:
+    text = fields.string("text", lines=True)
     if not text:
-        raise TelnyxError("10004", "The 'text' parameter is required for SMS.", "/text")
-    # The alphanumeric endpoint knows no `encoding`, and what it does not know it ignores.
-    wanted = "auto" if kind is Kind.ALPHANUMERIC else fields.get("encoding", "auto")
-    if wanted not in _ENCODINGS:
-        raise TelnyxError("10003", f"'encoding' must be one of {_ENCODINGS}.", "/encoding")
+        if required:
+            raise fields.missing("text", " for SMS")
+        return "", encode("")
+    wanted = encoding or fields.choice("encoding", _ENCODINGS) or "auto"
     if wanted == "gsm7" and not is_gsm7(text):
-        raise TelnyxError("10003", "The text cannot be encoded as GSM-7.", "/text")
+        raise fields.invalid("text", "such that it can be encoded as GSM-7")
     encoded = encode(text, wanted)
     if encoded.parts > MAX_PARTS:
-        raise TelnyxError("40302", f"The message has more than {MAX_PARTS} parts.", "/text")
+        raise fields.refusal("40302", f"The message has more than {MAX_PARTS} parts.", "text")
     return text, encoded
 
 
-def _read_url(fields: dict[str, Any], name: str) -> str | None:
-    url = _string(fields, name)
-    if not url:
+def _read_webhooks(fields: Fields) -> dict[str, Any]:
+    return {
+        "webhook_url": fields.url("webhook_url"),
+        "webhook_failover_url": fields.url("webhook_failover_url"),
+        "use_profile_webhooks": fields.boolean("use_profile_webhooks") is not False,
+    }
+
+
+def _send_at(fields: Fields) -> str | None:
+    at = fields.time("send_at")
+    if at is None:
         return None
-    try:
-        parts = urlsplit(url)
-        readable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        # An IPv6 address without its bracket, a port beyond 65535.
-        readable = False
-    if not readable:
-        raise TelnyxError("10003", f"'{name}' must be a URL.", f"/{name}")
-    return url
-
-
-def _read_use_profile(fields: dict[str, Any]) -> bool:
-    value = fields.get("use_profile_webhooks", True)
-    if value is not None and not isinstance(value, bool):
-        raise TelnyxError(
-            "10003", "'use_profile_webhooks' must be a boolean.", "/use_profile_webhooks"
-        )
-    return value is not False
+    if not SOONEST <= at - datetime.now(UTC) <= LATEST:
+        raise fields.invalid("send_at", "5 minutes to 5 days ahead")
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     SHORT_CODE = "short_code"
     ALPHANUMERIC = "alphanumeric"
     NUMBER_POOL = "number_pool"
+    WHATSAPP = "whatsapp"
 
 
 class Answer(StrEnum):
@@ -39,7 +40,7 @@ class Reports(StrEnum):
 class Outcome:
     """What becomes of a message; ``final`` is its last status, ``None`` if it stays ``sent``.
 
-    ``only_first_sender`` and ``only_kind`` narrow whom it befalls; the others deliver.
+    ``only_first_sender``, ``only_kind`` and ``only_sms`` narrow whom it befalls; the others deliver.
     """
 
     answer: Answer = Answer.ACCEPT
@@ -48,6 +49,7 @@ class Outcome:
     arrives: bool = True
     only_first_sender: bool = False
     only_kind: Kind | None = None
+    only_sms: bool = False
 
 
 DELIVERED = Outcome()
@@ -60,7 +62,7 @@ OUTCOMES: dict[str, Outcome] = {
     "0103": Outcome(final=None),
     "0104": Outcome(reports=Reports.NONE),
     "0105": Outcome(answer=Answer.OPTED_OUT),
-    "0106": Outcome(answer=Answer.NOT_A_MOBILE),
+    "0106": Outcome(answer=Answer.NOT_A_MOBILE, only_sms=True),
     "0107": Outcome(answer=Answer.BUSY_TWICE),
     "0108": Outcome(answer=Answer.LOST),
     "0109": Outcome(answer=Answer.SILENCE),
@@ -98,7 +100,10 @@ class Scenarios:
         ``0100`` fails only for the first ``origin`` that tries the number, so that a fallback arrives."""
         for key in ((to, kind), (to, None), (None, kind)):
             if key in self._set:
-                return self._of_kind(OUTCOMES.get(self._set[key], DELIVERED), kind)
+                found = OUTCOMES.get(self._set[key], DELIVERED)
+                # Who names the kind WhatsApp means it.
+                only_sms = found.only_sms and key[1] is None
+                return self._of_kind(replace(found, only_sms=only_sms), kind)
         found = OUTCOMES.get(to[-4:], DELIVERED)
         if found.only_first_sender:
             if to not in self._first:
@@ -113,4 +118,7 @@ class Scenarios:
 
     @staticmethod
     def _of_kind(outcome: Outcome, kind: Kind) -> Outcome:
-        return DELIVERED if outcome.only_kind not in (None, kind) else outcome
+        spared = outcome.only_kind not in (None, kind) or (
+            outcome.only_sms and kind is Kind.WHATSAPP
+        )
+        return DELIVERED if spared else outcome
