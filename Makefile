@@ -15,7 +15,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --extra embedded --universal --pyth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow lint format bench lock openapi clean
+.PHONY: help setup run test test-slow fuzz lint format bench lock openapi clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,10 +30,13 @@ run: $(VENV)/.runtime ## Run it all on this machine: Valkey, a Telnyx sandbox, t
 	@$(BIN)/countersign up $(ARGS)
 
 test: $(VENV)/.dev ## Run the everyday tests
-	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow" $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not fuzz" $(ARGS) $(TESTS)
 
 test-slow: $(VENV)/.dev ## Run the tests that are left out of `make test`
 	@$(BIN)/pytest -m slow $(ARGS) $(TESTS)
+
+fuzz: $(VENV)/.dev ## Throw random input at the API and at every reader, for a minute or two
+	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=300 $(ARGS) tests/security/test_fuzz_*.py
 
 lint: $(VENV)/.dev ## Check format, code, types, import directions and the OpenAPI document
 	@$(BIN)/ruff format --check .

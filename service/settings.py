@@ -35,7 +35,8 @@ from service.domain.text import septets
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
-from service.telnyx.client import SEND_TIMEOUT, TelnyxConfig
+from service.telnyx.client import SEND_TIMEOUT
+from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
 
 SECRETS = (

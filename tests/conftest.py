@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from service.cli import embedded
 from service.telemetry import configure_logging
 from tests.harness import World, world
+
+settings.register_profile("fuzz", max_examples=1_000, deadline=None)
 
 PERMANENT = ("audit", "due", "oo", "o:")
 

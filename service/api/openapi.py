@@ -24,14 +24,27 @@ _PARAMETERS = {
         "name": "cursor",
         "in": "query",
         "description": "The next_cursor of an earlier page.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": r"^[0-9]{1,2}\.[0-9]{1,9}$"},
     },
+}
+
+
+def _text(pattern: str, **more: object) -> Document:
+    return {"type": "string", "pattern": pattern, **more}
+
+
+_PATH_PARAMETERS = {
+    "verification_id": _text("^ver_[0-9]{2}[0-9a-f]{32}$"),
+    "notice_id": _text("^ntc_[0-9]{2}[0-9a-f]{32}$"),
+    "number": _text(r"^\+[1-9][0-9]{6,14}$", examples=["+12025550123"]),
+    "ref": _text(r"^(ver|ntc)_[0-9]{2}[0-9a-f]{32}\.[1-9][0-9]?\.[0-9a-f]{32}$"),
+    "slug": {"type": "string", "enum": sorted(PROBLEMS)},
 }
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same key and body give the same verification, and send nothing, for 24 hours.",
-    "schema": {"type": "string", "maxLength": 255},
+    "schema": _text(r'^"?[!#-\[\]-~]{1,255}"?$'),
 }
 _WEBHOOK_HEADERS = [
     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
@@ -124,7 +137,7 @@ def _operation(path: str, handler: HTTPRouteHandler) -> Document:
 def _parameters(path: str, opt: Document) -> list[Document]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     parameters: list[Document] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _PATH_PARAMETERS[name]}
         for name in names
     ]
     parameters += [_PARAMETERS[name] for name in opt.get("query", ())]

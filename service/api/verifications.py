@@ -120,7 +120,10 @@ class StartBody(MessageBody):
 class VerifyBody(RequestModel):
     """Check a typed code; blanks and dashes in it are ignored."""
 
-    code: Annotated[str, Field(max_length=32, examples=["123456"])]
+    code: Annotated[
+        str,
+        Field(max_length=32, pattern=r"^[ -]*(?:[0-9][ -]*){4,10}$", examples=["123456"]),
+    ]
 
     @field_validator("code")
     @classmethod

@@ -7,7 +7,6 @@ connection that was never made, or a 429, is surely not a message (``NotSent``).
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -17,6 +16,7 @@ import structlog
 from service.domain.plan import Sender, SenderKind, Template
 from service.domain.verification import Accepted, NotSent, Outcome, Refused, Report, Uncertain
 from service.telnyx.errors import fault_of, read_errors, to_domain
+from service.telnyx.http import TelnyxConfig, open_http, read_json, retry_after
 from service.telnyx.message import read_message, to_report
 
 SEND_TIMEOUT = 8.0
@@ -34,26 +34,9 @@ _SCHEDULE_PATH = "/messages/schedule"
 _GENERIC_PATH = "/messages"
 _OWN_PROFILE = frozenset({SenderKind.NUMBER_POOL, SenderKind.ALPHANUMERIC, SenderKind.WHATSAPP})
 _DEFAULT_RETRY = 1_000
-_EPOCH_THRESHOLD = 10**9  # Telnyx's pages disagree whether a reset is seconds or an epoch
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelnyxConfig:
-    """Where Telnyx is and how long to wait for it (seconds, per phase of a request)."""
-
-    base_url: str
-    api_key: str
-    connect_timeout: float = 2.0
-    read_timeout: float = 6.0
-    write_timeout: float = 3.0
-    pool_timeout: float = 1.0
-    connections: int = 64
-
-    def __repr__(self) -> str:
-        return f"TelnyxConfig({self.base_url})"
 
 
 class Cancellation(Enum):
@@ -68,21 +51,7 @@ class TelnyxClient:
     """Sends messages and reads them back, over one keep-alive pool (HTTP/1.1)."""
 
     def __init__(self, config: TelnyxConfig) -> None:
-        self._http = httpx.AsyncClient(
-            base_url=config.base_url,
-            headers={"authorization": f"Bearer {config.api_key}"},
-            timeout=httpx.Timeout(
-                connect=config.connect_timeout,
-                read=config.read_timeout,
-                write=config.write_timeout,
-                pool=config.pool_timeout,
-            ),
-            limits=httpx.Limits(
-                max_connections=config.connections, max_keepalive_connections=config.connections
-            ),
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._http = open_http(config)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -128,7 +97,7 @@ class TelnyxClient:
             return Cancellation.UNKNOWN
         if response.is_server_error:
             return Cancellation.UNKNOWN
-        body = _json(response)
+        body = read_json(response)
         # The answer to DELETE is the bare message; that to GET is wrapped in `data`.
         message = read_message(body.get("data", body)) if isinstance(body, dict) else None
         canceled = message is not None and message.is_canceled
@@ -217,37 +186,16 @@ def _read_answer(response: httpx.Response, now: int) -> Outcome:
         if message is None:
             return Uncertain(now)
         return Accepted(now, message.id, message.wait_seconds or 0.0)
-    errors = read_errors(_json(response))
+    errors = read_errors(read_json(response))
     if errors:
         log.warning("telnyx.refused", status=status, codes=[error.code for error in errors])
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        return NotSent(now, _retry_after(response, now), to_domain(errors))
+        return NotSent(now, retry_after(response, now), to_domain(errors))
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         return Uncertain(now, to_domain(errors))
     return Refused(now, fault_of(errors, synchronous=True), to_domain(errors))
 
 
-def _retry_after(response: httpx.Response, now: int) -> int:
-    """Milliseconds to wait, from ``retry-after`` or ``x-ratelimit-reset``."""
-    for header in ("retry-after", "x-ratelimit-reset"):
-        try:
-            value = float(response.headers[header])
-        except (KeyError, ValueError):
-            continue
-        if value > _EPOCH_THRESHOLD:
-            value -= now / 1000
-        if 0 <= value < _EPOCH_THRESHOLD:
-            return int(value * 1000)
-    return _DEFAULT_RETRY
-
-
 def _data(response: httpx.Response) -> object:
-    body = _json(response)
+    body = read_json(response)
     return body.get("data") if isinstance(body, dict) else None
-
-
-def _json(response: httpx.Response) -> object:
-    try:
-        return response.json()
-    except ValueError:
-        return None

@@ -50,6 +50,11 @@ _SENDER = {
 _PRECEDENCE = (Fault.OPTED_OUT, Fault.BLOCKED, Fault.RECIPIENT, Fault.SENDER)
 
 
+class _Source(BaseModel):
+    pointer: str | None = None
+    parameter: str | None = None
+
+
 class TelnyxError(BaseModel):
     """One entry of ``errors[]``, read leniently: Telnyx adds fields, and a few endpoints vary."""
 
@@ -58,6 +63,12 @@ class TelnyxError(BaseModel):
     code: str
     title: str | None = None
     detail: str | None = None
+    source: _Source | None = None
+
+    @property
+    def pointer(self) -> str | None:
+        """Which part of the request the error is about."""
+        return (self.source.pointer or self.source.parameter) if self.source else None
 
 
 def read_errors(body: object) -> tuple[TelnyxError, ...]:

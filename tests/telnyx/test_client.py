@@ -8,7 +8,8 @@ import pytest
 
 from service.domain.plan import Sender, SenderKind
 from service.domain.verification import Accepted, Fault, NotSent, Outcome, Refused, Uncertain
-from service.telnyx.client import TelnyxClient, TelnyxConfig
+from service.telnyx.client import TelnyxClient
+from service.telnyx.http import TelnyxConfig
 from tests.harness import free_port
 
 SENDER = Sender(name="long", kind=SenderKind.LONG_CODE, from_="+18445550001")

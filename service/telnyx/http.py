@@ -1,0 +1,65 @@
+"""How Telnyx is reached: one keep-alive pool (HTTP/1.1), and JSON read without surprises."""
+
+from dataclasses import dataclass
+
+import httpx
+
+_DEFAULT_RETRY = 1_000
+_EPOCH_THRESHOLD = 10**9  # Telnyx's pages disagree whether a reset is seconds or an epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelnyxConfig:
+    """Where Telnyx is and how long to wait for it (seconds, per phase of a request)."""
+
+    base_url: str
+    api_key: str
+    connect_timeout: float = 2.0
+    read_timeout: float = 6.0
+    write_timeout: float = 3.0
+    pool_timeout: float = 1.0
+    connections: int = 64
+
+    def __repr__(self) -> str:
+        return f"TelnyxConfig({self.base_url})"
+
+
+def open_http(config: TelnyxConfig) -> httpx.AsyncClient:
+    """A client of Telnyx. Nothing of the environment (proxies, .netrc) reaches it."""
+    return httpx.AsyncClient(
+        base_url=config.base_url,
+        headers={"authorization": f"Bearer {config.api_key}"},
+        timeout=httpx.Timeout(
+            connect=config.connect_timeout,
+            read=config.read_timeout,
+            write=config.write_timeout,
+            pool=config.pool_timeout,
+        ),
+        limits=httpx.Limits(
+            max_connections=config.connections, max_keepalive_connections=config.connections
+        ),
+        trust_env=False,
+        follow_redirects=False,
+    )
+
+
+def read_json(response: httpx.Response) -> object:
+    """The body as JSON; ``None`` if it is not."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def retry_after(response: httpx.Response, now: int) -> int:
+    """Milliseconds to wait, from ``retry-after`` or ``x-ratelimit-reset``."""
+    for header in ("retry-after", "x-ratelimit-reset"):
+        try:
+            value = float(response.headers[header])
+        except (KeyError, ValueError):
+            continue
+        if value > _EPOCH_THRESHOLD:
+            value -= now / 1000
+        if 0 <= value < _EPOCH_THRESHOLD:
+            return int(value * 1000)
+    return _DEFAULT_RETRY
