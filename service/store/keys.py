@@ -127,3 +127,7 @@ def reservation(digest: str) -> str:
 
 API_KEYS = "cs:api-keys"
 """One hash: key id -> entry. Few, and read through a cache, so they need no partition."""
+
+SYNC = f"{prefix(0)}sync"
+"""How far the sync with Telnyx's list of opt-outs came, and the lease of who is at it."""
+SYNC_LEASE = f"{prefix(0)}sync:lease"
