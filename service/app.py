@@ -72,7 +72,13 @@ async def build(
     telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
     service = _join(
-        settings, connection, telnyx, account, hashing, time, takes_requests=role is not Role.WORKER
+        settings,
+        connection,
+        telnyx,
+        hashing,
+        time,
+        account=account,
+        takes_requests=role is not Role.WORKER,
     )
     if settings.api_key is not None:
         first = settings.api_key.get_secret_value()
@@ -109,10 +115,10 @@ def _join(
     settings: Settings,
     connection: Connection,
     telnyx: TelnyxClient,
-    account: TelnyxAccount,
     hashing: HashPool,
     clock: Clock,
     *,
+    account: TelnyxAccount,
     takes_requests: bool,
 ) -> Service:
     metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()

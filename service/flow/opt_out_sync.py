@@ -49,12 +49,14 @@ class OptOutSync:
         keyring: Keyring,
         scopes: Scopes,
         clock: Clock,
+        page_size: int = LARGEST_PAGE,
     ) -> None:
         self._store = store
         self._account = account
         self._keyring = keyring
         self._scopes = scopes
         self._clock = clock
+        self._page_size = page_size
 
     async def is_due(self, interval: int) -> bool:
         """Whether a complete run began longer ago than ``interval`` (milliseconds), or none did."""
@@ -100,7 +102,7 @@ class OptOutSync:
         page = await self._page(run.began, run.page)
         counts = await self._record(page, run)
         moved, before = run.total - page.total_results, run.page - 1
-        while before > 0 and moved > (run.page - 1 - before) * LARGEST_PAGE:
+        while before > 0 and moved > (run.page - 1 - before) * self._page_size:
             again = await self._page(run.began, before)
             counts = await self._record(again, replace(run, counts=counts))
             moved, before = run.total - again.total_results, before - 1
@@ -108,7 +110,9 @@ class OptOutSync:
 
     async def _page(self, began: int, number: int) -> Page[OptOutItem]:
         there = datetime.fromtimestamp(began / 1000, UTC)
-        return await self._account.list_opt_outs(created_before=there, page_number=number)
+        return await self._account.list_opt_outs(
+            created_before=there, page_number=number, page_size=self._page_size
+        )
 
     async def _record(self, page: Page[OptOutItem], run: Run) -> Counts:
         now = self._clock.now()
