@@ -35,6 +35,7 @@ from service.domain.text import septets
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
+from service.telnyx.autoresponses import Wanted
 from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
@@ -196,6 +197,8 @@ class Settings(BaseSettings):
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
     opt_outs: OptOutsSection = OptOutsSection()
+    autoresponses: list[Wanted] = []
+    """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
     notices: dict[_NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
     is the app's name."""
@@ -334,12 +337,60 @@ class Settings(BaseSettings):
         return _milliseconds(SEND_TIMEOUT) + 4 * _SECOND
 
 
+class AccountSettings(BaseModel):
+    """The part of the configuration that the operator's commands on the Telnyx account need."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
+        "https://api.telnyx.com/v2"
+    )
+    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
+    autoresponses: list[Wanted] = []
+
+    def telnyx(self) -> TelnyxConfig:
+        return TelnyxConfig(
+            base_url=self.telnyx_base_url.rstrip("/"),
+            api_key=self.telnyx_api_key.get_secret_value(),
+            read_timeout=30.0,
+        )
+
+
+def load_account_settings(
+    config: Path | None, environ: Mapping[str, str] = os.environ
+) -> AccountSettings:
+    """Read what the account's commands need; neither Redis nor keys have to be set for them.
+
+    Raises:
+        SettingsError: naming every fault; no secret is repeated.
+    """
+    path, values = _read_file(config, environ)
+    if base_url := environ.get("COUNTERSIGN_TELNYX_BASE_URL"):
+        values["telnyx_base_url"] = base_url
+    key = _secret("TELNYX_API_KEY", environ)
+    try:
+        return AccountSettings(**{**values, **({"TELNYX_API_KEY": key} if key is not None else {})})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
 def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the configuration.
 
     Raises:
         SettingsError: naming every fault; no secret is repeated.
     """
+    path, values = _read_file(config, environ)
+    secrets = {name: value for name in SECRETS if (value := _secret(name, environ)) is not None}
+    try:
+        return Settings(**{**values, **secrets})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
+def _read_file(
+    config: Path | None, environ: Mapping[str, str]
+) -> tuple[Path | None, dict[str, Any]]:
     path = config or (
         Path(environ["COUNTERSIGN_CONFIG"]) if "COUNTERSIGN_CONFIG" in environ else None
     )
@@ -350,11 +401,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
             f"{path}: {', '.join(in_file)}: secrets come from the environment or from files "
             f"(COUNTERSIGN_KEYS_FILE ...), not from the TOML file"
         )
-    secrets = {name: value for name in SECRETS if (value := _secret(name, environ)) is not None}
-    try:
-        return Settings(**{**values, **secrets})
-    except ValidationError as error:
-        raise SettingsError(_explain(error, path)) from None
+    return path, values
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:

@@ -72,6 +72,8 @@ async def serving(app: Litestar, port: int) -> AsyncIterator[None]:
         await eventually(answers)
         yield
     finally:
+        for end in app.state.get("before_stop", ()):
+            end()
         server.stop()  # type: ignore[no-untyped-call]
         await task
 

@@ -7,6 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.cli.telnyx import app as telnyx_app
+
 app = typer.Typer(
     name="countersign",
     help="Two-factor authentication over Telnyx Messaging, self-hosted.",
@@ -18,6 +20,7 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 keyring = typer.Typer(help="Master keys (COUNTERSIGN_KEYS).", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(keyring, name="keyring")
+app.add_typer(telnyx_app, name="telnyx")
 
 Config = Annotated[
     Path | None,

@@ -71,18 +71,28 @@ class RecipientStore:
         an opt-out that is lifted meanwhile may move its followers one page forward."""
         partition, rank = cursor
         found: list[OptOut] = []
+        recipients: list[str] = []
         while partition < keys.PARTITIONS and len(found) < limit:
             prefix = keys.prefix(partition)
             stop = rank + limit - len(found) - 1
             ids = await self._connection.command("ZRANGE", f"{prefix}oo", rank, stop)
             if ids:
                 entries = await self._connection.command("MGET", *(f"{prefix}o:{i}" for i in ids))
-                found += [_load(entry) for entry in entries if entry]
+                there = [(i, entry) for i, entry in zip(ids, entries, strict=True) if entry]
+                recipients += [member.partition(":")[0] for member, _ in there]
+                found += [_load(entry) for _, entry in there]
             if len(ids) < stop - rank + 1:
                 partition, rank = partition + 1, 0
             else:
                 rank += len(ids)
-        return OptOutPage(found, (partition, rank) if partition < keys.PARTITIONS else None)
+        following = (partition, rank) if partition < keys.PARTITIONS else None
+        return OptOutPage(found, following, recipients)
+
+    async def record_all(self, found: Sequence[tuple[str, OptOut]], *, actor: str, now: int) -> int:
+        """Record many in one round trip; gives how many were not known. Workers stop what is pending."""
+        calls = [opt_out_call(id_, entry, actor, now) for id_, entry in found]
+        replies = await self._scripts.run_all(calls) if calls else []
+        return sum(reply[0] == "ok" for reply in replies)
 
     async def take_limits(
         self, limits: Sequence[LimitKey], member: str, now: int, digest: Callable[[str, str], str]
@@ -109,10 +119,12 @@ class RecipientStore:
 
 @dataclass(frozen=True, slots=True)
 class OptOutPage:
-    """``next``: the cursor of the next page, ``None`` after the last."""
+    """``next``: the cursor of the next page, ``None`` after the last. ``recipients``: the look-up ids of the
+    items."""
 
     items: list[OptOut]
     next: tuple[int, int] | None
+    recipients: list[str]
 
 
 def opt_out_call(

@@ -23,7 +23,7 @@ from service.telnyx.failures import (
     failure_of,
 )
 from service.telnyx.http import TelnyxConfig, open_http, read_json
-from service.telnyx.outgoing import Outgoing
+from service.telnyx.outgoing import AutoresponseBody, Outgoing
 from service.telnyx.resources import (
     AlphanumericSenderId,
     Autoresponse,
@@ -195,15 +195,9 @@ class TelnyxAccount:
         return [_parse(Autoresponse, item) for item in _items(body)]
 
     async def create_autoresponse(
-        self,
-        profile_id: str,
-        *,
-        op: str,
-        keywords: Sequence[str],
-        country_code: str,
-        resp_text: str | None,
+        self, profile_id: str, autoresponse: AutoresponseBody
     ) -> Autoresponse:
-        body = _autoresponse(op, keywords, country_code, resp_text)
+        body = autoresponse.model_dump(exclude_none=True)
         path = f"{_profile(profile_id)}/autoresp_configs"
         return await self._write(Autoresponse, "POST", path, body)
 
@@ -212,17 +206,10 @@ class TelnyxAccount:
         return await self._one(Autoresponse, path)
 
     async def update_autoresponse(
-        self,
-        profile_id: str,
-        id_: str,
-        *,
-        op: str,
-        keywords: Sequence[str],
-        country_code: str,
-        resp_text: str | None,
+        self, profile_id: str, id_: str, autoresponse: AutoresponseBody
     ) -> Autoresponse:
         """The whole of it is replaced."""
-        body = _autoresponse(op, keywords, country_code, resp_text)
+        body = autoresponse.model_dump(exclude_none=True)
         path = f"{_profile(profile_id)}/autoresp_configs/{_part(id_)}"
         return await self._write(Autoresponse, "PUT", path, body)
 
@@ -314,13 +301,6 @@ def _items(body: dict[str, Any]) -> Sequence[object]:
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _autoresponse(
-    op: str, keywords: Sequence[str], country_code: str, resp_text: str | None
-) -> dict[str, Any]:
-    body = {"op": op, "keywords": list(keywords), "country_code": country_code}
-    return _given({**body, "resp_text": resp_text})
 
 
 def _profile(id_: str) -> str:

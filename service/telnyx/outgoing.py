@@ -10,6 +10,21 @@ MOST_OF_A_GROUP = 8
 From = Annotated[str, Field(alias="from")]
 
 
+class AutoresponseBody(BaseModel):
+    """An auto-response: what Telnyx does and answers when it reads one of the keywords (the page on
+    opt-outs: at most 20 of them, and a text of at least 20 characters)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    op: Literal["start", "stop", "info"]
+    keywords: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=64)], ...],
+        Field(min_length=1, max_length=20),
+    ]
+    country_code: Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")] = "*"
+    resp_text: Annotated[str | None, Field(min_length=20, max_length=1_600)] = None
+
+
 class Outgoing(BaseModel):
     """A message to send; ``path`` is its endpoint."""
 

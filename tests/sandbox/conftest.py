@@ -80,6 +80,7 @@ class Sandbox:
             "short_code": {"from": SHORT},
             "alphanumeric_sender_id": {"from": BRAND, "messaging_profile_id": PROFILE},
             "number_pool": {"messaging_profile_id": PROFILE},
+            "schedule": {"from": LONG},
         }
         hook = {"webhook_url": f"{self.hooks.url}/message"}
         body = {"to": to, "text": "123456 is your code", **hook, **senders[kind], **fields}

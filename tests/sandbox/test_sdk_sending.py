@@ -210,7 +210,7 @@ async def test_an_inbound_text_can_be_retrieved(sdk: AsyncTelnyx, shared: Sandbo
     ("to", "error"),
     [
         ("+12025550105", telnyx.ConflictError),
-        ("+12025550107", telnyx.RateLimitError),
+        ("+12125550107", telnyx.RateLimitError),
         ("+12025550106", telnyx.BadRequestError),
         ("+12025550108", telnyx.InternalServerError),
     ],
