@@ -10,7 +10,7 @@ from service.domain.opt_out_scope import EVERYTHING
 from service.store import keys
 from service.store.connection import Connection
 from service.store.keys import RecipientKeys
-from service.store.records import dump
+from service.store.records import dump, pairs
 from service.store.scripts import Call, Scripts
 from service.store.verifications import exceeded
 
@@ -65,6 +65,23 @@ class RecipientStore:
         k = RecipientKeys(recipient_id)
         found = await self._connection.command("MGET", *map(k.opt_out_of, scopes))
         return next((_load(entry) for entry in found if entry), None)
+
+    async def opt_outs_of(self, recipient_id: str) -> list[OptOut]:
+        """All of a recipient's, under every scope. It looks through the partition: for operators."""
+        k = RecipientKeys(recipient_id)
+        members, cursor = {recipient_id}, "0"
+        while True:
+            pattern = f"{recipient_id}:*"
+            cursor, flat = await self._connection.command(
+                "ZSCAN", k.opt_outs, cursor, "MATCH", pattern, "COUNT", 1_000
+            )
+            members |= pairs(flat).keys()
+            if str(cursor) == "0":
+                break
+        found = await self._connection.command(
+            "MGET", *(f"{k.prefix}o:{m}" for m in sorted(members))
+        )
+        return [_load(entry) for entry in found if entry]
 
     async def list_opt_outs(self, cursor: tuple[int, int], limit: int) -> "OptOutPage":
         """A page, partition by partition, oldest first. ``cursor``: partition and rank to go on from;
