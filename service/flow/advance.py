@@ -17,7 +17,7 @@ from service.domain.decide import Close, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
 from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
-from service.domain.text import compose
+from service.domain.text import compose, with_stop_text
 from service.domain.verification import (
     Delivery,
     Fault,
@@ -163,8 +163,9 @@ class Advance:
     async def _content(self, claim: Claim, sender: Sender) -> tuple[str, bytes]:
         """What the sender is to send, and the digest of the code in it (of nothing, for a notice)."""
         v = claim.verification
+        stop_text = sender.stop_text_in(v.country)
         if v.notice is not None:
-            return v.notice.text, b""
+            return with_stop_text(v.notice.text, stop_text), b""
         code = draw_code(v.code_length, secrets.randbelow)
         if sender.template is not None:
             text = code.reveal()
@@ -175,6 +176,7 @@ class Advance:
                 host=v.host,
                 app_hash=v.app_hash,
                 transaction=v.transaction,
+                stop_text=stop_text,
             )
         with self._hashing.slot():
             digest = await self._hashing.digest(

@@ -19,6 +19,18 @@ def test_one_last_line_serves_the_web_and_android() -> None:
     assert len(text.encode()) <= 140
 
 
+def test_the_way_to_stop_stands_before_the_line_that_fills_itself_in() -> None:
+    stop = "Stop: acme.example/stop"
+    assert compose(CODE, "Acme", stop_text=stop).endswith(f"Do not share it. {stop}")
+    text = compose(CODE, "Acme", host="login.example.com", app_hash=HASH, stop_text=stop)
+    assert text.splitlines()[0].endswith(stop)
+    assert text.splitlines()[-1] == f"@login.example.com #123456 {HASH}"
+    assert text.endswith(HASH)
+    for too_long in ("x" * 60, "x" * 140, "日"):
+        with pytest.raises(TextError):
+            compose(CODE, "Acme", host="login.example.com", app_hash=HASH, stop_text=too_long)
+
+
 def test_the_payer_sees_amount_and_payee() -> None:
     text = compose(CODE, "Bank", transaction=Transaction("Shop Ltd", "12.50", "EUR"))
     assert "12.50 EUR to Shop Ltd" in text
