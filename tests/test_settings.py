@@ -80,7 +80,7 @@ def test_a_sender_that_cannot_send_is_refused(tmp_path: Path, text: str, said: s
 
 def test_opt_outs_by_profile_need_the_profile_of_every_sender(tmp_path: Path) -> None:
     text = f'{PUBLIC}{UP_TOML.read_text()}\n[opt_outs]\nscope = "messaging_profile"\n'
-    with pytest.raises(SettingsError, match="need messaging_profile_id.*: long, short"):
+    with pytest.raises(SettingsError, match=r"need messaging_profile_id.*: long, short"):
         load_settings(_config(tmp_path, text), ENVIRON)
 
 

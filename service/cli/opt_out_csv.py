@@ -55,7 +55,8 @@ def read_rows(file: TextIO, lookup_id: Callable[[str], str], now: int) -> Iterat
     """One line at a time, however long the file is.
 
     Raises:
-        FileError: it is not text, a line is too long, or its header names neither ``number`` nor ``recipient``.
+        FileError: it is not text, a line is too long, or its header names neither ``number`` nor
+            ``recipient``.
     """
     try:
         lines = _lines(file)
