@@ -83,7 +83,8 @@ class Syncing:
     async def events(self, kind: str) -> list[dict[str, Any]]:
         found = []
         async for key in self.redis.scan_iter("cs:{*}:audit"):
-            for _, fields in await self.redis.xrange(key):
+            entries: Any = await self.redis.xrange(key)
+            for _, fields in entries:
                 event = json.loads(fields["event"])
                 found += [event] if event["type"] == kind else []
         return found
