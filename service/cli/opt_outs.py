@@ -76,7 +76,10 @@ def _run(config: Path | None, command: "Callable[[OptOutWork], Awaitable[None]]"
     from service.domain.errors import UnavailableError
     from service.settings import SettingsError
     from service.store.connection import StoreSetupError
+    from service.telemetry import configure_logging
     from service.telnyx.failures import TelnyxCallError
+
+    configure_logging("WARNING")
 
     async def run() -> None:
         async with open_work(config) as work:

@@ -1,5 +1,6 @@
 """A sync over a real store and the sandbox's list, and what tests do to the list meanwhile."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from redis.asyncio import Redis
+from litestar import Litestar
 
 from service.clock import SystemClock
 from service.domain.keyring import Keyring, parse_keys
 from service.domain.opt_out_scope import Scopes
 from service.flow.opt_out_sync import OptOutSync
 from service.sandbox.app import build as build_sandbox
+from service.store import keys
 from service.store.connection import Connection
 from service.store.opt_out_sync import OptOutSyncStore
 from service.store.recipients import OptOut, RecipientStore
@@ -42,11 +44,19 @@ class Watched(TelnyxAccount):
 class Syncing:
     """Both lists, and the parts of a sync."""
 
-    redis: Redis
     connection: Connection
     account: Watched
     phone: httpx.AsyncClient
     clock: SystemClock
+    telnyx: Litestar
+
+    def forget(self) -> None:
+        """Telnyx's list is empty again."""
+        listed = self.telnyx.state.network.opt_outs
+        for one in list(listed.all()):
+            listed.lift(one.messaging_profile_id, one.to)
+        self.account.before = None
+        self.account.__dict__.pop("list_opt_outs", None)
 
     def sync(self, page_size: int = 250, scopes: Scopes | None = None) -> OptOutSync:
         return OptOutSync(
@@ -65,6 +75,10 @@ class Syncing:
     async def fill(self, **how: Any) -> None:
         answer = await self.phone.post("/sandbox/opt-outs", json=how)
         assert answer.status_code == 200, answer.text
+        # A run looks at what was there in the millisecond before it began.
+        filled = self.clock.now()
+        while self.clock.now() <= filled:
+            await asyncio.sleep(0)
 
     async def start(self, number: str) -> None:
         """The person takes their STOP back."""
@@ -82,26 +96,27 @@ class Syncing:
 
     async def events(self, kind: str) -> list[dict[str, Any]]:
         found = []
-        async for key in self.redis.scan_iter("cs:{*}:audit"):
-            entries: Any = await self.redis.xrange(key)
-            for _, fields in entries:
+        for partition in range(keys.PARTITIONS):
+            audit = f"{keys.prefix(partition)}audit"
+            for _, fields in await self.connection.command("XRANGE", audit, "-", "+"):
                 event = json.loads(fields["event"])
                 found += [event] if event["type"] == kind else []
         return found
 
 
 @asynccontextmanager
-async def syncing(redis: Redis, url: str) -> AsyncIterator[Syncing]:
+async def syncing(url: str) -> AsyncIterator[Syncing]:
     port = free_port()
     sandbox = f"http://127.0.0.1:{port}"
     clock = SystemClock()
     connection = await Connection.open(url)
     account = Watched(TelnyxConfig(base_url=f"{sandbox}/v2", api_key=TELNYX_KEY), clock)
+    telnyx = build_sandbox(sandbox_config(NOBODY))
     async with (
-        serving(build_sandbox(sandbox_config(NOBODY)), port),
+        serving(telnyx, port),
         client(sandbox) as phone,
     ):
-        yield Syncing(redis, connection, account, phone, clock)
+        yield Syncing(connection, account, phone, clock, telnyx)
     await account.close()
     await connection.close()
 
