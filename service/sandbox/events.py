@@ -19,6 +19,7 @@ from service.sandbox.feed import Change, Topic
 from service.sandbox.inbound import Inbound
 from service.sandbox.messages import Message
 from service.sandbox.phones import Network
+from service.sandbox.scenarios import Kind
 
 SHOWN = 500
 _HEADERS = [
@@ -70,7 +71,10 @@ def _event(network: Network, batch: Collection[Change]) -> bytes:
 def snapshot(network: Network) -> dict[str, Any]:
     """The newest ``SHOWN`` messages and all else that the page shows."""
     entries: list[Change] = [*network.messages.newest(SHOWN), *network.replies]
-    return _changes(network, [*entries, Topic.OUTAGE, Topic.SCENARIOS]) | {"shown": SHOWN}
+    return _changes(network, [*entries, Topic.OUTAGE, Topic.SCENARIOS]) | {
+        "shown": SHOWN,
+        "kinds": list(Kind),
+    }
 
 
 def _changes(network: Network, batch: Iterable[Change]) -> dict[str, Any]:

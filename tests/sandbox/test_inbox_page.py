@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
 
 from service.sandbox.app import build
-from service.sandbox.scenarios import OUTCOMES
+from service.sandbox.scenarios import OUTCOMES, Kind
 from tests.browser import Watched, chromium, watched
 from tests.harness import (
     TELNYX_KEY,
@@ -54,10 +54,34 @@ async def app(browser: Browser, valkey: str) -> AsyncIterator[World]:
         yield running
 
 
+@pytest.fixture(scope="module")
+async def _tab(browser: Browser, app: World) -> AsyncIterator[Watched]:
+    clipboard = ["clipboard-read", "clipboard-write"]
+    async with watched(browser, f"{app.phone.base_url}/", permissions=clipboard) as found:
+        yield found
+
+
 @pytest.fixture
 def number() -> str:
     """A number of the test's own, delivered to."""
     return f"+1202557{next(_numbers):04d}"
+
+
+@pytest.fixture
+async def page(_tab: Watched, number: str) -> AsyncIterator[Page]:
+    """A page that the tests share, with the chat of ``number`` open."""
+    await _tab.page.locator("#search").fill("")
+    await _open(_tab.page, number)
+    await _live(_tab.page)
+    yield _tab.page
+    assert _tab.complaints == []
+
+
+async def _open(page: Page, number: str) -> None:
+    """Open another chat of the same page, with nothing in focus."""
+    await page.evaluate(
+        "number => { document.activeElement.blur(); location.hash = number; }", number
+    )
 
 
 def _inbox(browser: Browser, app: World, number: str = "", **options: Any) -> Opened:
@@ -78,61 +102,51 @@ def _messages(page: Page, phase: str = "arrived") -> Any:
     return page.locator(f"#thread .message[data-phase={phase}]")
 
 
-async def test_a_message_appears_by_itself(browser: Browser, app: World, number: str) -> None:
-    async with _inbox(browser, app, number) as inbox:
-        page = inbox.page
-        await expect(page.locator("#quiet")).to_contain_text(number)
-        await _live(page)
-        await _send(app.phone, number, "482913 is your code")
-        message = _messages(page)
-        await expect(message.locator(".bubble")).to_contain_text("482913 is your code")
-        await expect(message.locator(".kind")).to_have_text("Long code")
-        life = message.locator(".life li > span")
-        await expect(life).to_have_text(["Queued", "Sent", "Delivered"])
-        await expect(page.locator("#announce")).to_contain_text("482913 is your code")
-        await expect(page.locator("#phones a[aria-current]")).to_contain_text(number[-4:])
+async def test_a_message_appears_by_itself(page: Page, app: World, number: str) -> None:
+    await expect(page.locator("#quiet")).to_contain_text(number)
+    await _send(app.phone, number, "482913 is your code")
+    message = _messages(page)
+    await expect(message.locator(".bubble")).to_contain_text("482913 is your code")
+    await expect(message.locator(".kind")).to_have_text("Long code")
+    life = message.locator(".life li > span")
+    await expect(life).to_have_text(["Queued", "Sent", "Delivered"])
+    await expect(page.locator("#announce")).to_contain_text("482913 is your code")
+    await expect(page.locator("#phones a[aria-current]")).to_contain_text(number[-4:])
 
 
-async def test_a_fallback_is_seen_in_order_and_its_code_is_right(
-    browser: Browser, app: World
-) -> None:
+async def test_a_fallback_is_seen_in_order_and_its_code_is_right(page: Page, app: World) -> None:
     to = "+12025560100"
-    async with _inbox(browser, app, to, permissions=["clipboard-read", "clipboard-write"]) as inbox:
-        page = inbox.page
-        await _live(page)
-        started = await app.start(to)
-        all_ = page.locator("#thread .message")
-        await expect(all_.locator(".kind")).to_have_text(["Short code", "Long code"])
-        await expect(_messages(page, "absent").locator(".life")).to_contain_text("Delivery failed")
-        await expect(all_.nth(1)).to_have_attribute("data-phase", "arrived")
-        await all_.first.locator("summary", has_text="2 webhooks").click()
-        reports = all_.first.locator(".reports li code")
-        await expect(reports.nth(0)).to_have_text("message.sent")
-        await expect(reports.nth(1)).to_have_text("message.finalized")
-        await page.keyboard.press("c")
-        code = await page.evaluate("navigator.clipboard.readText()")
+    await _open(page, to)
+    started = await app.start(to)
+    all_ = page.locator("#thread .message")
+    await expect(all_.locator(".kind")).to_have_text(["Short code", "Long code"])
+    await expect(_messages(page, "absent").locator(".life")).to_contain_text("Delivery failed")
+    await expect(all_.nth(1)).to_have_attribute("data-phase", "arrived")
+    await all_.first.locator("summary", has_text="2 webhooks").click()
+    reports = all_.first.locator(".reports li code")
+    await expect(reports.nth(0)).to_have_text("message.sent")
+    await expect(reports.nth(1)).to_have_text("message.finalized")
+    await page.keyboard.press("c")
+    code = await page.evaluate("navigator.clipboard.readText()")
     assert code == read_code((await app.messages(to))[-1]["text"])
     assert (await app.verify(started["id"], code)).json()["approved"]
 
 
 async def test_stop_and_start_written_back_reach_the_service(
-    browser: Browser, app: World, number: str
+    page: Page, app: World, number: str
 ) -> None:
     async def opted_out() -> int:
         return (await app.api.get(f"/v1/opt-outs/{number}")).status_code
 
-    async with _inbox(browser, app, number) as inbox:
-        page = inbox.page
-        await _live(page)
-        await page.get_by_role("button", name="STOP").click()
-        await expect(page.locator("#blocked")).to_be_visible()
-        await expect(page.locator("#thread .reply .bubble")).to_have_text("STOP")
-        await eventually(lambda: _is(opted_out, 200))
-        assert (await _send(app.phone, number, "hello")).status_code == 409
-        await page.get_by_label("Write back as this phone").fill("start")
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#blocked")).to_be_hidden()
-        await eventually(lambda: _is(opted_out, 404))
+    await page.get_by_role("button", name="STOP").click()
+    await expect(page.locator("#blocked")).to_be_visible()
+    await expect(page.locator("#thread .reply .bubble")).to_have_text("STOP")
+    await eventually(lambda: _is(opted_out, 200))
+    assert (await _send(app.phone, number, "hello")).status_code == 409
+    await page.get_by_label("Write back as this phone").fill("start")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#blocked")).to_be_hidden()
+    await eventually(lambda: _is(opted_out, 404))
 
 
 async def _is(ask: Any, wanted: int) -> bool:
@@ -140,55 +154,44 @@ async def _is(ask: Any, wanted: int) -> bool:
 
 
 async def test_an_outage_is_switched_on_shown_and_ended(
-    browser: Browser, app: World, number: str
+    page: Page, app: World, number: str
 ) -> None:
-    async with _inbox(browser, app) as inbox:
-        page = inbox.page
-        await _live(page)
-        await page.get_by_role("button", name="Down").click()
-        await expect(page.locator("#outage-banner")).to_contain_text(re.compile(r"Back in \d+ s"))
-        assert (await _send(app.phone, number, "hello")).status_code == 503
-        await page.get_by_role("button", name="End it now").click()
-        await expect(page.locator("#outage-banner")).to_be_hidden()
-        assert (await _send(app.phone, number, "hello")).status_code == 200
-        await app.phone.post("/sandbox/outages", json={"mode": "slow", "seconds": 0.3})
-        slow = page.get_by_role("button", name="Slow")
-        await expect(slow).to_have_attribute("aria-pressed", "true")
-        await expect(slow).to_have_attribute("aria-pressed", "false")
+    await page.get_by_role("button", name="Down").click()
+    await expect(page.locator("#outage-banner")).to_contain_text(re.compile(r"Back in \d+ s"))
+    assert (await _send(app.phone, number, "hello")).status_code == 503
+    await page.get_by_role("button", name="End it now").click()
+    await expect(page.locator("#outage-banner")).to_be_hidden()
+    assert (await _send(app.phone, number, "hello")).status_code == 200
+    await app.phone.post("/sandbox/outages", json={"mode": "slow", "seconds": 0.3})
+    slow = page.get_by_role("button", name="Slow")
+    await expect(slow).to_have_attribute("aria-pressed", "true")
+    await expect(slow).to_have_attribute("aria-pressed", "false")
 
 
-async def test_an_outcome_is_chosen_from_all_of_them(
-    browser: Browser, app: World, number: str
-) -> None:
-    async with _inbox(browser, app, number) as inbox:
-        page = inbox.page
-        await _live(page)
-        await page.get_by_role("button", name="What happens to messages").click()
-        offered = await page.locator("#outcomes input").evaluate_all("all => all.map(i => i.value)")
-        assert offered == ["0001", *OUTCOMES]
-        await page.get_by_role("radio", name="Wrongly delivered").check()
-        await page.get_by_role("button", name="Set outcome").click()
-        await expect(page.locator("#outcome-now")).to_have_text("Wrongly delivered")
-        await _send(app.phone, number, "482913 is your code")
-        absent = _messages(page, "absent")
-        await expect(absent).to_contain_text("never reached the phone")
-        await expect(absent.locator(".life")).to_contain_text("Delivered")
+async def test_an_outcome_is_chosen_from_all_of_them(page: Page, app: World, number: str) -> None:
+    await page.get_by_role("button", name="What happens to messages").click()
+    offered = await page.locator("#outcomes input").evaluate_all("all => all.map(i => i.value)")
+    assert offered == ["0001", *OUTCOMES]
+    kinds = await page.locator("#outcome-kind option").evaluate_all("all => all.map(o => o.value)")
+    assert kinds == ["", *Kind]
+    await page.get_by_role("radio", name="Wrongly delivered").check()
+    await page.get_by_role("button", name="Set outcome").click()
+    await expect(page.locator("#outcome-now")).to_have_text("Wrongly delivered")
+    await _send(app.phone, number, "482913 is your code")
+    absent = _messages(page, "absent")
+    await expect(absent).to_contain_text("never reached the phone")
+    await expect(absent.locator(".life")).to_contain_text("Delivered")
 
 
-async def test_texts_are_shown_as_texts(browser: Browser, app: World, number: str) -> None:
+async def test_texts_are_shown_as_texts(page: Page, app: World, number: str) -> None:
     evil = "<img src=x onerror=alert(1)><script>alert(2)</script> 123456 </p>"
-    async with _inbox(browser, app) as inbox:
-        page = inbox.page
-        await _live(page)
-        await _send(app.phone, number, evil)
-        await app.phone.post("/sandbox/inbound", json={"from": number, "text": "<b>who</b>"})
-        await page.locator(f"#phones a[href='#{number}']").click()
-        await expect(_messages(page).locator(".bubble")).to_have_text(evil)
-        await expect(page.locator("#thread .reply .bubble")).to_have_text("<b>who</b>")
-        await expect(page.locator(f"#phones a[href='#{number}'] .last")).to_have_text(
-            "You: <b>who</b>"
-        )
-        assert await page.locator("main img, main script, #thread b").count() == 0
+    await _send(app.phone, number, evil)
+    await app.phone.post("/sandbox/inbound", json={"from": number, "text": "<b>who</b>"})
+    await page.locator(f"#phones a[href='#{number}']").click()
+    await expect(_messages(page).locator(".bubble")).to_have_text(evil)
+    await expect(page.locator("#thread .reply .bubble")).to_have_text("<b>who</b>")
+    await expect(page.locator(f"#phones a[href='#{number}'] .last")).to_have_text("You: <b>who</b>")
+    assert await page.locator("main img, main script, #thread b").count() == 0
 
 
 async def test_unread_messages_are_counted_until_they_are_seen(
@@ -210,34 +213,32 @@ async def test_unread_messages_are_counted_until_they_are_seen(
         await expect(row.locator(".unread")).to_be_hidden()
 
 
-async def test_everything_can_be_done_from_the_keyboard(browser: Browser, app: World) -> None:
+async def test_everything_can_be_done_from_the_keyboard(page: Page, app: World) -> None:
     one, two = "+12025581001", "+12025581002"
     for to in (one, two):
         await _send(app.phone, to, f"hello {to}")
-    async with _inbox(browser, app, one) as inbox:
-        page = inbox.page
-        await _live(page)
-        press = page.keyboard.press
-        await press("/")
-        await page.keyboard.type("+1202558100")
-        await expect(page.locator("#phones a")).to_have_count(2)
-        await press("ArrowDown")
-        await press("ArrowDown")
-        await press("ArrowUp")
-        await expect(page.locator(f"#phones a[href='#{two}']")).to_be_focused()
-        await press("Enter")
-        await expect(page.locator("#who-number")).to_have_text("+1 202 558 1002")
-        await expect(page.locator("#text")).to_be_focused()
-        await page.keyboard.type("hi")
-        await press("Enter")
-        await expect(page.locator("#thread .reply .bubble")).to_have_text("hi")
-        await press("Escape")
-        await expect(page.locator(f"#phones a[href='#{two}']")).to_be_focused()
-        await press("n")
-        await page.get_by_label("Number", exact=True).fill("+12025581003")
-        await press("Enter")
-        await expect(page.locator("#who-number")).to_have_text("+1 202 558 1003")
-        assert page.url.endswith("#+12025581003")
+    await _open(page, one)
+    press = page.keyboard.press
+    await press("/")
+    await page.keyboard.type("+1202558100")
+    await expect(page.locator("#phones a")).to_have_count(2)
+    await press("ArrowDown")
+    await press("ArrowDown")
+    await press("ArrowUp")
+    await expect(page.locator(f"#phones a[href='#{two}']")).to_be_focused()
+    await press("Enter")
+    await expect(page.locator("#who-number")).to_have_text("+1 202 558 1002")
+    await expect(page.locator("#text")).to_be_focused()
+    await page.keyboard.type("hi")
+    await press("Enter")
+    await expect(page.locator("#thread .reply .bubble")).to_have_text("hi")
+    await press("Escape")
+    await expect(page.locator(f"#phones a[href='#{two}']")).to_be_focused()
+    await press("n")
+    await page.get_by_label("Number", exact=True).fill("+12025581003")
+    await press("Enter")
+    await expect(page.locator("#who-number")).to_have_text("+1 202 558 1003")
+    assert page.url.endswith("#+12025581003")
 
 
 async def test_a_lost_connection_is_made_again(browser: Browser) -> None:

@@ -107,6 +107,6 @@ $("start").replaceChildren(
 setUpChat();
 setUpOutage();
 setUpPhoneDialog(choose);
-setUpOutcomeDialog(() => ({ number: chosen(), outcome: store.outcome(chosen()) }));
+setUpOutcomeDialog(() => ({ number: chosen(), outcome: store.outcome(chosen()), kinds: store.kinds }));
 show();
 connect(take);

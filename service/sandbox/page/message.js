@@ -13,6 +13,7 @@ const STATUSES = {
 const UNDER_WAY = new Set(["scheduled", "queued", "sending", "sent"]);
 const words = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
+export const kindWords = (kind) => KINDS[kind] ?? words(kind);
 export const statusWords = (status) => STATUSES[status] ?? words(status);
 
 export function mood(entry) {
@@ -34,7 +35,7 @@ class MessageBubble {
   #sender; #bubble; #absent; #life; #reports; #summary; #list;
 
   constructor(entry) {
-    const kind = el("span", { class: "kind", "data-kind": entry.kind }, KINDS[entry.kind] ?? words(entry.kind));
+    const kind = el("span", { class: "kind", "data-kind": entry.kind }, kindWords(entry.kind));
     this.#sender = el("p", { class: "sender" }, el("strong", {}, entry.from), kind);
     this.#bubble = el("p", { class: "bubble" }, ...textNodes(entry.text));
     this.#absent = el("p", { class: "absent-note" });

@@ -1,6 +1,7 @@
 // What can happen to a message, and the two dialogs that choose it.
 
 import { $, el, post, prettyNumber, toast } from "./dom.js";
+import { kindWords } from "./message.js";
 
 export const OUTCOMES = [
   ["0001", "Delivered", "Accepted, sent and delivered, with a webhook for each step. Any ordinary number does this."],
@@ -65,9 +66,10 @@ export function setUpOutcomeDialog(current) {
   };
   kind.addEventListener("change", () => mark(current().outcome));
   $("outcome-open").addEventListener("click", () => {
-    const { number, outcome } = current();
+    const { number, outcome, kinds } = current();
     $("outcome-number").textContent = prettyNumber(number);
-    kind.value = "";
+    kind.replaceChildren(el("option", { value: "" }, "every sender"),
+      ...kinds.map((one) => el("option", { value: one }, kindWords(one))));
     mark(outcome);
     dialog.returnValue = "";
     dialog.showModal();

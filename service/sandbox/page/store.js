@@ -21,6 +21,7 @@ class Phone {
 export class Store {
   phones = new Map();
   scenarios = [];
+  kinds = [];
   outage = { mode: "none", seconds_left: 0 };
   #entries = new Map();
   #shown = Infinity;
@@ -30,6 +31,7 @@ export class Store {
   take(state, whole) {
     if (whole) {
       this.#shown = state.shown;
+      this.kinds = state.kinds;
       const told = new Set(state.entries.map((entry) => entry.id));
       for (const id of [...this.#entries.keys()]) if (!told.has(id)) this.#forget(id);
     }
