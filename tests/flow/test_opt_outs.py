@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from service.flow.advance import Advance
 from service.store.api_keys import Scope
-from tests.harness import World, client, eventually, make_api_key, world
+from tests.harness import TELNYX_KEY, World, client, eventually, make_api_key, world
 
 PROFILE = "00000000-0000-4000-8000-000000000001"
 OTHER_PROFILE = "00000000-0000-4000-8000-000000000002"
@@ -136,6 +136,32 @@ async def test_a_sender_without_room_for_it_is_passed_over(app: World) -> None:
     refused = await app.api.post("/v1/verifications", json=body)
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == "/senders"
+
+
+async def test_a_worker_syncs_with_telnyx_by_itself(redis: Redis, valkey: str) -> None:
+    number = "+12025550164"
+    async with world(valkey, opt_outs={"sync_interval": 0.05}) as app:
+        await app.phone.post("/sandbox/opt-outs", json={"numbers": [number]})
+        await _is(app, number, 200)
+        found = await app.api.get(f"/v1/opt-outs/{number}")
+        assert found.json()["source"] == "telnyx"
+
+
+async def test_a_keyword_that_only_the_account_knows_is_a_stop_too(app: World) -> None:
+    number = "+12025550165"
+    answer = await app.phone.post(
+        f"/v2/messaging_profiles/{PROFILE}/autoresp_configs",
+        headers={"authorization": f"Bearer {TELNYX_KEY}"},
+        json={
+            "op": "stop",
+            "keywords": ["HALT"],
+            "resp_text": "You get no more messages.",
+            "country_code": "US",
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    await _write(app, number, "halt")
+    await _is(app, number, 200)
 
 
 async def test_by_app_each_has_its_own_and_a_person_s_is_for_all(redis: Redis, valkey: str) -> None:
