@@ -20,6 +20,7 @@ from service.flow.guard import Guard
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
 from service.flow.notices import Notices
+from service.flow.opt_out_sync import OptOutSync
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
@@ -28,14 +29,16 @@ from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
 from service.store.limits import LimitStore
 from service.store.lookup import open_keyring
+from service.store.opt_out_sync import OptOutSyncStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
 from service.store.setup import check_setup
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
+from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
-from service.worker import Worker, correct_clock, keep_time
+from service.worker import Worker, correct_clock, keep_opt_outs, keep_time
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -56,6 +59,7 @@ class Service:
     api: Litestar
     advance: Advance
     worker: Worker
+    opt_out_sync: OptOutSync
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -73,7 +77,7 @@ async def build(
     connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
     await check_setup(connection)
     time = clock or SystemClock()
-    telnyx = TelnyxClient(settings.telnyx())
+    telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
     keyring = await open_keyring(connection, settings.keyring(), time.now())
     service = _join(
@@ -83,6 +87,7 @@ async def build(
         hashing,
         time,
         keyring=keyring,
+        account=account,
         takes_requests=role is not Role.WORKER,
     )
     if settings.api_key is not None:
@@ -96,6 +101,9 @@ async def build(
     polling = None
     if role is not Role.API:
         polling = asyncio.create_task(service.worker.run(stopping))
+        if interval := settings.opt_outs.sync_interval:
+            syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
+            background.append(asyncio.create_task(syncing))
     try:
         yield service
     finally:
@@ -108,6 +116,7 @@ async def build(
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await telnyx.close()
+        await account.close()
         hashing.close()
         await connection.close()
 
@@ -120,11 +129,13 @@ def _join(
     clock: Clock,
     *,
     keyring: Keyring,
+    account: TelnyxAccount,
     takes_requests: bool,
 ) -> Service:
     metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
         connection,
@@ -142,6 +153,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         messages=messages,
         clock=clock,
         metrics=metrics,
@@ -153,6 +165,7 @@ def _join(
         tasks=tasks,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         resend_after=messages.resend_after,
         clock=clock,
     )
@@ -209,4 +222,12 @@ def _join(
     apart = settings.http.inspection is not None
     api = create_api(parts, takes_requests=takes_requests, inspection=not apart)
     inspection = create_inspection(parts, api) if apart else None
-    return Service(api, advance, Worker(store, advance, clock, metrics), tasks, inspection)
+    sync = OptOutSync(
+        store=OptOutSyncStore(connection, scripts),
+        account=account,
+        keyring=keyring,
+        scopes=scopes,
+        clock=clock,
+    )
+    worker = Worker(store, advance, clock, metrics)
+    return Service(api, advance, worker, sync, tasks, inspection)
