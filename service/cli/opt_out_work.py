@@ -25,6 +25,7 @@ from service.domain.recipient import InvalidNumberError, is_e164, mask, parse_re
 from service.flow.opt_out_sync import OptOutSync
 from service.settings import load_settings
 from service.store.connection import Connection
+from service.store.lookup import open_keyring
 from service.store.opt_out_sync import LEASE, OptOutSyncStore, Run
 from service.store.recipients import OptOut, RecipientStore
 from service.store.scripts import Scripts
@@ -51,10 +52,11 @@ async def open_work(config: Path | None) -> AsyncIterator["OptOutWork"]:
     settings = load_settings(config)
     clock = SystemClock()
     account = TelnyxAccount(settings.telnyx(), clock)
-    connection = await Connection.open(settings.redis_url.get_secret_value())
+    connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
     try:
         await check_setup(connection)
-        yield OptOutWork(connection, account, settings.keyring(), settings.opt_out_scopes(), clock)
+        keyring = await open_keyring(connection, settings.keyring(), clock.now())
+        yield OptOutWork(connection, account, keyring, settings.opt_out_scopes(), clock)
     finally:
         await connection.close()
         await account.close()

@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.domain.keyring import Keyring, parse_keys
 from service.domain.opt_out_scope import Rule, Scopes
 from service.store import keys
 from service.store.opt_out_sync import Counts, LostSyncError, OptOutSyncStore, Run
 from service.store.recipients import OptOut
 from service.store.scripts import Scripts
 from service.telnyx.resources import OptOutItem, Page
-from tests.flow.syncing import Syncing, numbers, syncing
-from tests.harness import KEYS
+from tests.flow.syncing import RING, Syncing, numbers, syncing
 
 PROFILE = "00000000-0000-4000-8000-000000000001"
 
@@ -38,7 +36,7 @@ async def at(_shared: Syncing, redis: Redis) -> Syncing:
 
 
 def _id(number: str) -> str:
-    return Keyring(parse_keys(KEYS)).lookup_id(number)
+    return RING.lookup_id(number)
 
 
 class Killed(BaseException):
