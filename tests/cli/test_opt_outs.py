@@ -20,7 +20,10 @@ PHONE, OTHER = "+12025550141", "+447700900123"
 @pytest.fixture
 def environ(valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Redis.from_url(valkey) as client:
+        # An export's digests are of the store's look-up key, which lies in its meta.
+        meta = client.hgetall("cs:meta")
         client.flushall()
+        client.hset("cs:meta", mapping=meta)
     config = tmp_path / "countersign.toml"
     config.write_text(f'public_url = "http://127.0.0.1:9"\n{UP_TOML.read_text()}')
     public = bytes(SigningKey.generate().verify_key)
