@@ -53,6 +53,7 @@ class StartRequest:
     transaction: Transaction | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +300,7 @@ class Start:
             transaction=request.transaction,
             notice=request.notice,
             metadata=request.metadata,
+            callback_url=request.callback_url,
             resend_after=now + self._routing.resend_after,
         )
 

@@ -123,6 +123,7 @@ class VerificationStore:
                 "windows": _windows(windows),
                 "event": dump(event),
                 "superseded_event": dump(superseded),
+                "callback": v.callback_url or "",
             },
         )
         match reply[0]:
