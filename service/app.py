@@ -10,6 +10,8 @@ from litestar import Litestar
 
 from service.api.application import create_api
 from service.api.parts import Parts
+from service.callbacks.client import CallbackClient
+from service.callbacks.deliveries import LEASE, Deliveries
 from service.clock import Clock, SystemClock
 from service.flow.advance import Advance
 from service.flow.facts import Facts
@@ -20,6 +22,7 @@ from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
+from service.store.callbacks import CallbackStore
 from service.store.connection import Connection
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
@@ -49,6 +52,7 @@ class Service:
     api: Litestar
     advance: Advance
     worker: Worker
+    deliveries: Deliveries
     tasks: Tasks
 
 
@@ -67,9 +71,17 @@ async def build(
     time = clock or SystemClock()
     telnyx = TelnyxClient(settings.telnyx())
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
+    callbacks = CallbackClient(settings.callbacks.rules())
     service = _join(
-        settings, connection, telnyx, hashing, time, takes_requests=role is not Role.WORKER
+        settings,
+        connection,
+        telnyx,
+        hashing,
+        time,
+        callbacks=callbacks,
+        takes_requests=role is not Role.WORKER,
     )
+    await service.deliveries.prepare()
     if settings.api_key is not None:
         first = settings.api_key.get_secret_value()
         await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
@@ -78,21 +90,23 @@ async def build(
     if isinstance(time, SystemClock):
         await correct_clock(time, connection)
         background.append(asyncio.create_task(keep_time(time, connection)))
-    polling = None
+    polling: set[asyncio.Task[None]] = set()
     if role is not Role.API:
-        polling = asyncio.create_task(service.worker.run(stopping))
+        for poll in (service.worker.run, service.deliveries.run):
+            polling.add(asyncio.create_task(poll(stopping)))
     try:
         yield service
     finally:
         stopping.set()
-        if polling is not None:
-            await asyncio.wait({polling}, timeout=DRAIN_TIMEOUT)
-            background.append(polling)
+        if polling:
+            await asyncio.wait(polling, timeout=DRAIN_TIMEOUT)
+            background += polling
         await service.tasks.drain(DRAIN_TIMEOUT)
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await telnyx.close()
+        await callbacks.close()
         hashing.close()
         await connection.close()
 
@@ -104,6 +118,7 @@ def _join(
     hashing: HashPool,
     clock: Clock,
     *,
+    callbacks: CallbackClient,
     takes_requests: bool,
 ) -> Service:
     metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()
@@ -168,8 +183,17 @@ def _join(
         public_keys=settings.public_keys(),
         code_length=settings.codes.length,
         ttl=settings.codes.ttl,
+        callbacks=settings.callbacks.rules(),
         clock=clock,
         metrics=metrics,
     )
     api = create_api(parts, takes_requests=takes_requests)
-    return Service(api, advance, Worker(store, advance, clock, metrics), tasks)
+    deliveries = Deliveries(
+        CallbackStore(connection, scripts, lease=LEASE),
+        callbacks,
+        keyring,
+        url=settings.callbacks.url,
+        clock=clock,
+        metrics=metrics,
+    )
+    return Service(api, advance, Worker(store, advance, clock, metrics), deliveries, tasks)

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.domain.callback import CallbackRules
 from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import Limits, parse_limit
@@ -158,6 +159,24 @@ class NumbersSection(_Section):
     )
 
 
+class CallbacksSection(_Section):
+    """``[callbacks]``: ``url`` hears what belongs to no verification (opt-outs, alerts of the guard).
+    ``allow_http`` and ``allow_private`` (receivers on inner addresses) hold for every callback."""
+
+    url: str | None = None
+    allow_http: bool = False
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _may_be_posted_to(self) -> "CallbacksSection":
+        if self.url is not None:
+            self.rules().check(self.url)
+        return self
+
+    def rules(self) -> CallbackRules:
+        return CallbackRules(self.url, self.allow_http, self.allow_private)
+
+
 class Settings(BaseSettings):
     """All settings. Top-level ones may also stand in the environment as ``COUNTERSIGN_<NAME>``."""
 
@@ -188,6 +207,7 @@ class Settings(BaseSettings):
     limits: LimitsSection = LimitsSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
+    callbacks: CallbacksSection = CallbacksSection()
     autoresponses: list[Wanted] = []
     """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
     notices: dict[_NoticeName, str] = {}
@@ -379,6 +399,21 @@ def _read_file(
             f"(COUNTERSIGN_KEYS_FILE ...), not from the TOML file"
         )
     return path, values
+
+
+def load_keyring(environ: Mapping[str, str] = os.environ) -> Keyring:
+    """COUNTERSIGN_KEYS alone, for commands that need nothing else.
+
+    Raises:
+        SettingsError: it is not set, or its keys are missing, malformed or weak.
+    """
+    keys = _secret("COUNTERSIGN_KEYS", environ)
+    if keys is None:
+        raise SettingsError("COUNTERSIGN_KEYS is not set: set it or COUNTERSIGN_KEYS_FILE")
+    try:
+        return Keyring(parse_keys(keys))
+    except KeyringError as error:
+        raise SettingsError(f"COUNTERSIGN_KEYS: {error}") from None
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:

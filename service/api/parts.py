@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nacl.signing import VerifyKey
 
 from service.clock import Clock
+from service.domain.callback import CallbackRules
 from service.flow.facts import Facts
 from service.flow.notices import Notices
 from service.flow.start import Start
@@ -30,5 +31,6 @@ class Parts:
     public_keys: Sequence[VerifyKey]
     code_length: int
     ttl: int
+    callbacks: CallbackRules
     clock: Clock
     metrics: Metrics

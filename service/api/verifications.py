@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from service.api.auth import caller, requires
 from service.api.body import RequestModel, answer, read_body, rfc3339
 from service.api.parts import Parts
+from service.domain.callback import MAX_URL, URL_PATTERN, CallbackUrlError
 from service.domain.code import MAX_LENGTH, MIN_LENGTH, Code, read_code
 from service.domain.errors import InvalidRequestError
 from service.domain.guard import network_of
@@ -105,6 +106,21 @@ class StartBody(MessageBody):
         str | None, Field(description="Android SMS Retriever: the app's 11-character hash.")
     ] = None
     transaction: TransactionBody | None = None
+    callback_url: Annotated[
+        str | None,
+        Field(
+            description="Where changes are told, as Standard Webhooks.",
+            max_length=MAX_URL,
+            pattern=URL_PATTERN,
+            examples=["https://shop.example/hooks/countersign"],
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _number_stands_not_in_the_url(self) -> Self:
+        if self.callback_url is not None and self.to[1:] in self.callback_url:
+            raise ValueError("callback_url must not contain the number: it is kept in clear")
+        return self
 
     @field_validator("web_origin")
     @classmethod
@@ -310,6 +326,11 @@ class Verifications(Controller):
 
 def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> StartRequest:
     transaction = body.transaction
+    if body.callback_url is not None:
+        try:
+            parts.callbacks.check(body.callback_url)
+        except CallbackUrlError as error:
+            raise InvalidRequestError.at("/callback_url", str(error)) from None
     return StartRequest(
         app=app,
         actor=actor,
@@ -324,6 +345,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         app_hash=body.app_hash,
         transaction=Transaction(**transaction.model_dump()) if transaction else None,
         metadata=body.metadata,
+        callback_url=body.callback_url,
     )
 
 

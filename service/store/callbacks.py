@@ -93,10 +93,7 @@ class CallbackStore:
     async def due(self, now: int) -> list[Due]:
         """Subjects of any partition that may be tried, in two round trips."""
         found = await self._connection.commands(
-            [
-                ("ZRANGE", k.out, "-inf", now, "BYSCORE", "LIMIT", 0, BATCH)
-                for k in _partitions()
-            ]
+            [("ZRANGE", k.out, "-inf", now, "BYSCORE", "LIMIT", 0, BATCH) for k in _partitions()]
         )
         due = [
             (CallbackKeys(k.partition, str(subject)), len(subjects) == BATCH)
@@ -176,9 +173,7 @@ class CallbackStore:
         return sorted(map(_load_letter, found), key=lambda letter: (letter.at, letter.callback.id))
 
     async def dead_letter(self, id_: str) -> DeadLetter | None:
-        entry = await self._connection.command(
-            "HGET", CallbackKeys(partition_of(id_)).letters, id_
-        )
+        entry = await self._connection.command("HGET", CallbackKeys(partition_of(id_)).letters, id_)
         return _load_letter(entry) if entry else None
 
     async def resend(self, letter: DeadLetter, now: int) -> bool:
