@@ -401,6 +401,14 @@ def _read_file(
     return path, values
 
 
+def load_store(environ: Mapping[str, str] = os.environ) -> str:
+    """REDIS_URL alone, for commands that work on the store. Raises SettingsError if it is not set."""
+    url = _secret("REDIS_URL", environ)
+    if url is None:
+        raise SettingsError("REDIS_URL is not set: say where Redis is")
+    return url
+
+
 def load_keyring(environ: Mapping[str, str] = os.environ) -> Keyring:
     """COUNTERSIGN_KEYS alone, for commands that need nothing else.
 

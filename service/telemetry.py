@@ -143,7 +143,9 @@ class Metrics:
         self._late.observe(milliseconds / 1000)
 
     def callback(self, outcome: str, answer: str) -> None:
-        self._callbacks.labels(outcome, answer).inc()
+        # A receiver chooses its status: a series for each would be its to make.
+        kind = f"{answer[0]}xx" if answer.isdigit() else answer
+        self._callbacks.labels(outcome, kind).inc()
 
     def backlog(self, waiting: int, age: int, dead: int, lost: int) -> None:
         """``age`` in milliseconds."""

@@ -140,7 +140,8 @@ class Deliveries:
         outcome = "dead" if answer.final or at is None else "retried"
         self._metrics.callback(outcome, answer.word)
         log.warning(
-            f"callback.{outcome}",
+            "callback.failed",
+            outcome=outcome,
             id=callback.id,
             subject=callback.subject,
             host=host_of(callback.url or self._url),

@@ -57,17 +57,6 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 failed = error
         raise failed
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise AddressRefusedError
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
 
 def _may_be_reached(address: str) -> bool:
     try:
@@ -86,14 +75,14 @@ class Resolver:
     async def __call__(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._threads, _look_up, host, port)
+            return await loop.run_in_executor(self._threads, _look_up, host, port)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name is not known") from error
-        return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _look_up(host: str, port: int) -> list[tuple[object, ...]]:
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+def _look_up(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))

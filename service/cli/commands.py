@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.cli.callbacks import callbacks
 from service.cli.telnyx import app as telnyx_app
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ keyring = typer.Typer(help="Master keys (COUNTERSIGN_KEYS).", no_args_is_help=Tr
 app.add_typer(keys, name="keys")
 app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")
+app.add_typer(callbacks, name="callbacks")
 
 Config = Annotated[
     Path | None,
