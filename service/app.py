@@ -17,6 +17,7 @@ from service.flow.advance import Advance
 from service.flow.facts import Facts
 from service.flow.hashing import HashPool
 from service.flow.notices import Notices
+from service.flow.opt_out_sync import OptOutSync
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
@@ -24,14 +25,16 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.callbacks import CallbackStore
 from service.store.connection import Connection
+from service.store.opt_out_sync import OptOutSyncStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
 from service.store.setup import check_setup
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
+from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
-from service.worker import Worker, correct_clock, keep_time
+from service.worker import Worker, correct_clock, keep_opt_outs, keep_time
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -53,6 +56,7 @@ class Service:
     advance: Advance
     worker: Worker
     deliveries: Deliveries
+    opt_out_sync: OptOutSync
     tasks: Tasks
 
 
@@ -69,7 +73,7 @@ async def build(
     connection = await Connection.open(settings.redis_url.get_secret_value())
     await check_setup(connection)
     time = clock or SystemClock()
-    telnyx = TelnyxClient(settings.telnyx())
+    telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
     callbacks = CallbackClient(settings.callbacks.rules())
     service = _join(
@@ -79,6 +83,7 @@ async def build(
         hashing,
         time,
         callbacks=callbacks,
+        account=account,
         takes_requests=role is not Role.WORKER,
     )
     await service.deliveries.prepare()
@@ -94,6 +99,9 @@ async def build(
     if role is not Role.API:
         for poll in (service.worker.run, service.deliveries.run):
             polling.add(asyncio.create_task(poll(stopping)))
+        if interval := settings.opt_outs.sync_interval:
+            syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
+            background.append(asyncio.create_task(syncing))
     try:
         yield service
     finally:
@@ -107,6 +115,7 @@ async def build(
         await asyncio.gather(*background, return_exceptions=True)
         await telnyx.close()
         await callbacks.close()
+        await account.close()
         hashing.close()
         await connection.close()
 
@@ -119,11 +128,13 @@ def _join(
     clock: Clock,
     *,
     callbacks: CallbackClient,
+    account: TelnyxAccount,
     takes_requests: bool,
 ) -> Service:
     metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()
     metrics.hashing.set_function(lambda: hashing.in_use)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
         connection,
@@ -140,6 +151,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         messages=messages,
         clock=clock,
         metrics=metrics,
@@ -151,6 +163,7 @@ def _join(
         tasks=tasks,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         resend_after=messages.resend_after,
         clock=clock,
     )
@@ -196,4 +209,12 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
-    return Service(api, advance, Worker(store, advance, clock, metrics), deliveries, tasks)
+    sync = OptOutSync(
+        store=OptOutSyncStore(connection, scripts),
+        account=account,
+        keyring=keyring,
+        scopes=scopes,
+        clock=clock,
+    )
+    worker = Worker(store, advance, clock, metrics)
+    return Service(api, advance, worker, deliveries, sync, tasks)

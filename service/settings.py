@@ -24,14 +24,15 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.domain.callback import CallbackRules
-from service.domain.code import HASH_PROFILES, HashCost
+from service.domain.code import HASH_PROFILES, MAX_LENGTH, Code, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
+from service.domain.opt_out_scope import Rule, Scopes
 from service.domain.plan import Route, Sender, SenderKind, Template
 from service.domain.recipient import NumberType
-from service.domain.text import septets
+from service.domain.text import TextError, compose, septets, with_stop_text
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
@@ -69,6 +70,16 @@ class SenderSection(_Section):
     template: Annotated[str | None, Field(min_length=1, max_length=512)] = None
     template_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = None
+    stop_text: Annotated[str | None, Field(min_length=1, pattern=r"^[^\n\r]+$")] = None
+    stop_countries: list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = []
+
+    @model_validator(mode="after")
+    def _stop_text_where_none_can_reply(self) -> "SenderSection":
+        if self.kind is not SenderKind.ALPHANUMERIC and (self.stop_text or self.stop_countries):
+            raise ValueError("stop_text is for kind alphanumeric: to the others people reply STOP")
+        if self.stop_countries and not self.stop_text:
+            raise ValueError("stop_countries needs stop_text")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> "SenderSection":
@@ -177,6 +188,13 @@ class CallbacksSection(_Section):
         return CallbackRules(self.url, self.allow_http, self.allow_private)
 
 
+class OptOutsSection(_Section):
+    """``[opt_outs]``: what a new opt-out is about; ``sync_interval`` in seconds, 0 for never."""
+
+    scope: Rule = Rule.ALL
+    sync_interval: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600
+
+
 class Settings(BaseSettings):
     """All settings. Top-level ones may also stand in the environment as ``COUNTERSIGN_<NAME>``."""
 
@@ -208,6 +226,7 @@ class Settings(BaseSettings):
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
     callbacks: CallbacksSection = CallbacksSection()
+    opt_outs: OptOutsSection = OptOutsSection()
     autoresponses: list[Wanted] = []
     """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
     notices: dict[_NoticeName, str] = {}
@@ -281,6 +300,33 @@ class Settings(BaseSettings):
             except NoticeTextError as error:
                 raise ValueError(f"notices.{event}: the text {error}") from None
         return self
+
+    @model_validator(mode="after")
+    def _stop_texts_fit(self) -> "Settings":
+        longest = [compose(Code("0" * MAX_LENGTH), self.app_name), *self.notice_texts().values()]
+        for name, sender in self.senders.items():
+            try:
+                for text in longest:
+                    with_stop_text(text, sender.stop_text)
+            except TextError as error:
+                raise ValueError(
+                    f"senders.{name}.stop_text: the longest text with it {error}"
+                ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _each_sender_has_a_scope(self) -> "Settings":
+        without = [name for name, s in self.senders.items() if not s.messaging_profile_id]
+        if self.opt_outs.scope is Rule.MESSAGING_PROFILE and without:
+            raise ValueError(
+                f"opt_outs.scope messaging_profile: these senders need messaging_profile_id, or no "
+                f"opt-out would reach them: {', '.join(sorted(without))}"
+            )
+        return self
+
+    def opt_out_scopes(self) -> Scopes:
+        profiles = {s.messaging_profile_id for s in self.senders.values() if s.messaging_profile_id}
+        return Scopes(self.opt_outs.scope, tuple(sorted(profiles)))
 
     def keyring(self) -> Keyring:
         return Keyring(parse_keys(self.keys.get_secret_value()))
@@ -470,6 +516,8 @@ def _sender(name: str, section: SenderSection) -> Sender:
         messaging_profile_id=section.messaging_profile_id,
         report_timeout=_milliseconds(section.report_timeout),
         template=_template(section),
+        stop_text=section.stop_text,
+        stop_countries=frozenset(section.stop_countries),
     )
 
 

@@ -6,6 +6,7 @@ import sys
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from service.domain.opt_out import Request
 from service.domain.plan import SenderKind
 from service.domain.verification import Outcome, Reason, Report, Status, Verification
 
@@ -73,6 +74,9 @@ class Metrics:
         self._webhooks_refused = Counter(
             "countersign_webhooks_refused", "Webhooks refused", ["reason"], registry=registry
         )
+        self._inbound = Counter(
+            "countersign_inbound", "Texts that people wrote", ["request"], registry=registry
+        )
         self._late = Histogram(
             "countersign_due_late_seconds",
             "How late a worker came to a deadline",
@@ -138,6 +142,9 @@ class Metrics:
 
     def webhook_refused(self, reason: str) -> None:
         self._webhooks_refused.labels(reason).inc()
+
+    def inbound(self, request: Request | None) -> None:
+        self._inbound.labels(request or "none").inc()
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)
