@@ -110,8 +110,8 @@ class StartBody(MessageBody):
         str | None,
         Field(
             description="Where changes are told, as Standard Webhooks.",
-            max_length=MAX_URL,
-            pattern=URL_PATTERN,
+            # Checked by the rules of the configuration, which say better what is wrong.
+            json_schema_extra={"maxLength": MAX_URL, "pattern": URL_PATTERN},
             examples=["https://shop.example/hooks/countersign"],
         ),
     ] = None

@@ -14,7 +14,7 @@ from service.domain.address import is_public
 
 MAX_URL = 2048
 URL_PATTERN = (
-    r"^https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?([/?][!-~]*)?$"
+    r"^https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?([/?][!-\"$-~]*)?$"
 )
 _URL = re.compile(URL_PATTERN, re.ASCII)
 _MAX_PORT = 65_535
@@ -48,7 +48,7 @@ class CallbackRules:
             CallbackUrlError: not https, with credentials or a fragment, too long, or an inner address.
         """
         match = _URL.fullmatch(url)
-        if match is None or len(url) > MAX_URL or "#" in url:
+        if match is None or len(url) > MAX_URL:
             raise CallbackUrlError(
                 f"must be an https URL of at most {MAX_URL} ASCII characters, with no user name, "
                 "password or fragment"
