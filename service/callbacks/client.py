@@ -67,7 +67,7 @@ class CallbackClient:
         except TimeoutError:
             return Answer("timeout")
         except httpcore.ConnectError as error:
-            return Answer("tls" if isinstance(_root(error), ssl.SSLError) else "no_connection")
+            return Answer("tls" if _is_of_tls(error) else "no_connection")
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
             return Answer("no_answer")
 
@@ -96,10 +96,10 @@ class CallbackClient:
         self._resolver.close()
 
 
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+def _is_of_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _retry_after(headers: list[tuple[bytes, bytes]], now: int) -> int | None:

@@ -1,6 +1,6 @@
 """Receivers, and the deliveries alone over a real store."""
 
-import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ from service.domain.callback import CallbackRules
 from service.domain.keyring import Keyring, parse_keys
 from service.store.callbacks import CallbackStore
 from service.store.connection import Connection
+from service.store.keys import new_id
 from service.telemetry import Metrics
 from tests.callbacks.receiver import Receiver, receiving
 from tests.harness import KEYS
-from tests.store.stores import NOW, Stores
+from tests.store.stores import NOW, RECIPIENT, Stores
 
 INNER = CallbackRules(allow_http=True, allow_private=True)
 
@@ -48,7 +49,15 @@ class Desk:
 
     async def told(self, url: str, reports: int = 0, **changes: Any) -> str:
         """A verification that tells of ``delivery.accepted``, then of so many reports."""
-        claim = await self.stores.sent(callback_url=url, **changes)
+        # A purpose of its own: a second verification of one purpose would cancel the first.
+        now = self.clock.now()
+        fresh = {
+            "id": new_id(RECIPIENT),
+            "purpose": secrets.token_hex(4),
+            "created_at": now,
+            "expires_at": now + 300_000,
+        }
+        claim = await self.stores.sent(callback_url=url, **(fresh | changes))
         for number in range(reports):
             await self.stores.report(claim.verification.id, f"e{number}")
         return claim.verification.id

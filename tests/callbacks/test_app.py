@@ -1,8 +1,6 @@
 """What an app hears, from the whole service."""
 
 import base64
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -120,22 +118,6 @@ async def test_ed25519_signatures_hold(app: World, receiver: Receiver) -> None:
     assert key.verify(content, signature) == content
     with pytest.raises(BadSignatureError):
         key.verify(content.replace(b"accepted", b"rejected"), signature)
-
-
-def test_the_command_prints_the_same_secret() -> None:
-    def run(*args: str, keys: str) -> list[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "service", "callbacks", "secret", *args],
-            env={"COUNTERSIGN_KEYS": keys},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.split()
-
-    newest = secrets_of(KEYRING, "shop")[0]
-    assert run("--app", "shop", keys=KEYS) == [newest.secret, newest.public_key]
-    assert run(keys=KEYS) != run("--app", "default", keys=KEYS)
 
 
 def test_through_a_rotation_either_secret_is_right() -> None:
