@@ -59,9 +59,9 @@ class OptOutSync:
         self._page_size = page_size
 
     async def is_due(self, interval: int) -> bool:
-        """Whether a complete run began longer ago than ``interval`` (milliseconds), or none did."""
-        complete = (await self._store.state()).complete
-        return not complete or self._clock.now() - complete[0] >= interval
+        """Whether the last run began ``interval`` milliseconds ago or earlier, or there was none."""
+        last = (await self._store.state()).last
+        return last is None or self._clock.now() - last >= interval
 
     async def __call__(self, progress: Progress = lambda _: None) -> Counts | None:
         """One run, or the rest of one that was left; ``None`` if another process is at it.

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 from service.domain.audit import EventType
 from service.store import keys
@@ -44,16 +44,19 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """``run``: the look under way. ``complete``: when the last two complete ones began, newest first."""
+    """``run``: the look under way. ``last``: when the last one that came to its end began; ``complete``: the
+    last two of them that prove something, newest first."""
 
     run: Run | None = None
+    last: int | None = None
     complete: tuple[int, ...] = ()
 
     def ended(self) -> "SyncState":
         """A list without a single row proves nothing: another account's key, or a fault, reads alike."""
-        if self.run is None or not self.run.total:
-            return replace(self, run=None)
-        return SyncState(None, (self.run.began, *self.complete)[:2])
+        if self.run is None:
+            return self
+        proves = (self.run.began,) if self.run.total else ()
+        return SyncState(None, self.run.began, (*proves, *self.complete)[:2])
 
 
 @dataclass(slots=True)
@@ -161,4 +164,4 @@ def _load(saved: str | None) -> SyncState:
     run = found["run"]
     if run is not None:
         run = Run(**{**run, "counts": Counts(**run["counts"])})
-    return SyncState(run, tuple(found["complete"]))
+    return SyncState(run, found["last"], tuple(found["complete"]))

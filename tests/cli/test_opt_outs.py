@@ -24,6 +24,8 @@ def environ(valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     config = tmp_path / "countersign.toml"
     config.write_text(f'public_url = "http://127.0.0.1:9"\n{UP_TOML.read_text()}')
     public = bytes(SigningKey.generate().verify_key)
+    # The commands write their log to a standard error that the runner closes after each of them.
+    monkeypatch.setattr("service.telemetry.configure_logging", lambda _: None)
     for name, value in {
         "COUNTERSIGN_CONFIG": str(config),
         "COUNTERSIGN_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),

@@ -117,6 +117,7 @@ async def test_an_empty_list_lifts_nothing(at: Syncing) -> None:
     await at.start(number)
     for _ in range(4):
         assert await at.sync()() == Counts(only_here=1)
+    assert not await at.sync().is_due(3_600_000)
 
 
 async def test_a_row_counts_for_its_profile_where_that_is_the_scope(at: Syncing) -> None:

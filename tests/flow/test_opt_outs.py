@@ -66,13 +66,14 @@ async def _by_api(app: World, number: str) -> None:
 
 
 def _just_before(
-    advance: Advance, point: str, stop: Callable[[], Awaitable[None]]
+    advance: Advance, point: str, purpose: str, stop: Callable[[], Awaitable[None]]
 ) -> Callable[[], None]:
-    """Run ``stop`` right before the fallback reaches ``point`` of the flow; gives what undoes it."""
+    """Run ``stop`` right before the fallback for the purpose reaches ``point``; gives what undoes it."""
     plain = getattr(advance, point)
 
     async def paused(claim: Any, *more: Any) -> Any:
-        if len(claim.verification.deliveries) == 1:
+        v = claim.verification
+        if v.purpose == purpose and len(v.deliveries) == 1:
             undo()
             await stop()
         return await plain(claim, *more)
@@ -90,10 +91,11 @@ async def test_a_stop_while_a_fallback_is_in_flight_stops_it_before_the_next_sen
     app: World, point: str, how: Callable[[World, str], Awaitable[None]]
 ) -> None:
     """From the failed report to the last look before the POST: wherever the STOP comes in between."""
-    number = f"+1{next(AREAS)}5550101"
-    undo = _just_before(app.service.advance, point, lambda: how(app, number))
+    area = next(AREAS)
+    number, purpose = f"+1{area}5550101", f"p{area}"
+    undo = _just_before(app.service.advance, point, purpose, lambda: how(app, number))
     try:
-        started = await app.start(number)
+        started = await app.start(number, purpose=purpose)
         v = await app.until(started["id"], lambda v: v["status"] == "undeliverable")
     finally:
         undo()
