@@ -5,6 +5,7 @@ values made here (``Policy``, ``Limits``, ``Routing`` ...), never the settings.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,7 @@ from service.domain.text import TextError, compose, septets, with_stop_text
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
-from service.telnyx.autoresponses import Wanted
+from service.telnyx.autoresponses import Configured
 from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
@@ -54,6 +55,17 @@ _MAX_APP_NAME = 40
 
 class SettingsError(Exception):
     """The configuration is wrong; the message names every fault and what to do."""
+
+
+def _fits_a_header(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("has a character that no API key has, such as a blank or a line's end")
+    return key
+
+
+_TelnyxKey = Annotated[
+    SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
+]
 
 
 class _Section(BaseModel):
@@ -208,7 +220,7 @@ class Settings(BaseSettings):
 
     keys: Annotated[SecretStr, Field(alias="COUNTERSIGN_KEYS")]
     redis_url: Annotated[SecretStr, Field(alias="REDIS_URL")]
-    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
+    telnyx_api_key: _TelnyxKey
     telnyx_public_key: Annotated[str, Field(alias="TELNYX_PUBLIC_KEY", min_length=1)]
 
     api_key: Annotated[SecretStr | None, Field(alias="COUNTERSIGN_API_KEY")] = None
@@ -227,7 +239,7 @@ class Settings(BaseSettings):
     numbers: NumbersSection = NumbersSection()
     callbacks: CallbacksSection = CallbacksSection()
     opt_outs: OptOutsSection = OptOutsSection()
-    autoresponses: list[Wanted] = []
+    autoresponses: Configured = []
     """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
     notices: dict[_NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
@@ -388,8 +400,8 @@ class AccountSettings(BaseModel):
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
     )
-    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
-    autoresponses: list[Wanted] = []
+    telnyx_api_key: _TelnyxKey
+    autoresponses: Configured = []
 
     def telnyx(self) -> TelnyxConfig:
         return TelnyxConfig(
