@@ -110,3 +110,20 @@ def test_a_file_that_is_no_toml_is_said_to_be_none(tmp_path: Path, content: byte
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"countersign\.toml"):
         load_settings(path, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('url = "http://shop.example/"', "must begin with https://"),
+        ('url = "https://10.0.0.1/"', "private or reserved"),
+        ('url = "https://user:hunter2@shop.example/"', "no user name"),
+    ],
+)
+def test_a_callback_url_that_may_not_be_posted_to_is_refused(
+    tmp_path: Path, section: str, said: str
+) -> None:
+    text = f"{PUBLIC}{UP_TOML.read_text()}\n[callbacks]\n{section}\n"
+    with pytest.raises(SettingsError, match=said) as caught:
+        load_settings(_config(tmp_path, text), ENVIRON)
+    assert "hunter2" not in str(caught.value)

@@ -14,7 +14,7 @@ local function queue_callback(event, event_id)
   local here = string.sub(audit, 1, -6)
   local subject, to
   if (group == 'verification' or group == 'delivery') and not untold[kind] then
-    subject = string.match(event, '"verification":"([a-z0-9_]+)"')
+    subject = string.match(event, '"verification":"([a-z0-9_]+)"') or ''
     to = redis.call('HMGET', here .. 'v:' .. subject, 'callback', 'app')
     if not to[1] then return end
   elseif group == 'opt_out' or group == 'guard' then
