@@ -66,6 +66,7 @@ def _wait_until_whole(node: Redis) -> None:
 @pytest.fixture
 async def clustered(cluster: str) -> AsyncIterator[Stores]:
     connection = await Connection.open(cluster)
+    await connection.command("FLUSHALL")
     yield Stores(connection)
     await connection.close()
 
@@ -126,3 +127,11 @@ async def test_callbacks_flow_on_a_cluster(clustered: Stores) -> None:
     assert (await store.backlog()).subjects == 5
     await store.postpone([(found.keys, NOW + 1) for found in await store.due(NOW)])
     assert await store.due(NOW) == []
+
+
+async def test_a_long_backlog_does_not_use_up_the_connections(clustered: Stores) -> None:
+    store = CallbackStore(clustered.connection, clustered.scripts, lease=LEASE)
+    waiting = [keys.CallbackKeys(n % 32, f"ver_{n}") for n in range(800)]
+    await clustered.connection.commands([("ZADD", k.out, NOW, k.subject) for k in waiting])
+    assert len(await store.due(NOW)) == 800
+    assert (await store.backlog()).subjects == 800
