@@ -9,11 +9,11 @@ import httpcore
 import httpx
 
 from service.callbacks.guarded import AddressRefusedError, GuardedBackend, Resolve, Resolver
+from service.callbacks.turns import MOST_AT_ONCE
 from service.domain.callback import CallbackRules, CallbackUrlError
 
 POST_TIMEOUT = 15_000
 """Milliseconds for all of a POST: name, connection, request and answer (the specification's least)."""
-MOST_AT_ONCE = 64
 _MOST_KEPT_OPEN = 16
 _KEPT_OPEN_SECONDS = 15.0
 _MOST_ANSWER = 16 * 1024
