@@ -49,9 +49,7 @@ class CallbackClient:
             max_connections=MOST_AT_ONCE,
             max_keepalive_connections=_MOST_KEPT_OPEN,
             keepalive_expiry=_KEPT_OPEN_SECONDS,
-            network_backend=GuardedBackend(
-                resolve or self._resolver, allow_private=rules.allow_private
-            ),
+            network_backend=GuardedBackend(resolve or self._resolver, rules.may_reach),
         )
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, now: int) -> Answer:
