@@ -14,7 +14,7 @@ from tests.harness import World, world
 
 settings.register_profile("fuzz", max_examples=1_000, deadline=None)
 
-PERMANENT = ("audit", "due", "oo", "o:")
+PERMANENT = ("audit", "due", "oo", "o:", "out")
 
 
 @pytest.hookimpl(trylast=True)
