@@ -16,6 +16,7 @@ from service.flow.advance import Advance
 from service.flow.facts import Facts
 from service.flow.hashing import HashPool
 from service.flow.notices import Notices
+from service.flow.opt_out_sync import OptOutSync
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
@@ -23,14 +24,16 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
 from service.store.lookup import open_keyring
+from service.store.opt_out_sync import OptOutSyncStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
 from service.store.setup import check_setup
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
+from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
-from service.worker import Worker, correct_clock, keep_time
+from service.worker import Worker, correct_clock, keep_opt_outs, keep_time
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -51,6 +54,7 @@ class Service:
     api: Litestar
     advance: Advance
     worker: Worker
+    opt_out_sync: OptOutSync
     tasks: Tasks
 
 
@@ -67,7 +71,7 @@ async def build(
     connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
     await check_setup(connection)
     time = clock or SystemClock()
-    telnyx = TelnyxClient(settings.telnyx())
+    telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
     keyring = await open_keyring(connection, settings.keyring(), time.now())
     service = _join(
@@ -77,6 +81,7 @@ async def build(
         hashing,
         time,
         keyring=keyring,
+        account=account,
         takes_requests=role is not Role.WORKER,
     )
     if settings.api_key is not None:
@@ -90,6 +95,9 @@ async def build(
     polling = None
     if role is not Role.API:
         polling = asyncio.create_task(service.worker.run(stopping))
+        if interval := settings.opt_outs.sync_interval:
+            syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
+            background.append(asyncio.create_task(syncing))
     try:
         yield service
     finally:
@@ -102,6 +110,7 @@ async def build(
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await telnyx.close()
+        await account.close()
         hashing.close()
         await connection.close()
 
@@ -114,11 +123,13 @@ def _join(
     clock: Clock,
     *,
     keyring: Keyring,
+    account: TelnyxAccount,
     takes_requests: bool,
 ) -> Service:
     metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
         connection,
@@ -135,6 +146,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         messages=messages,
         clock=clock,
         metrics=metrics,
@@ -146,6 +158,7 @@ def _join(
         tasks=tasks,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         resend_after=messages.resend_after,
         clock=clock,
     )
@@ -190,4 +203,11 @@ def _join(
         metrics=metrics,
     )
     api = create_api(parts, takes_requests=takes_requests)
-    return Service(api, advance, Worker(store, advance, clock, metrics), tasks)
+    sync = OptOutSync(
+        store=OptOutSyncStore(connection, scripts),
+        account=account,
+        keyring=keyring,
+        scopes=scopes,
+        clock=clock,
+    )
+    return Service(api, advance, Worker(store, advance, clock, metrics), sync, tasks)

@@ -5,6 +5,7 @@ values made here (``Policy``, ``Limits``, ``Routing`` ...), never the settings.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,19 +24,20 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.domain.code import HASH_PROFILES, HashCost
+from service.domain.code import HASH_PROFILES, MAX_LENGTH, Code, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
+from service.domain.opt_out_scope import Rule, Scopes
 from service.domain.plan import Route, Sender, SenderKind, Template
 from service.domain.recipient import NumberType
-from service.domain.text import septets
+from service.domain.text import TextError, compose, septets, with_stop_text
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
 from service.store.connection import Tls
-from service.telnyx.autoresponses import Wanted
+from service.telnyx.autoresponses import Configured
 from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
@@ -53,6 +55,17 @@ _MAX_APP_NAME = 40
 
 class SettingsError(Exception):
     """The configuration is wrong; the message names every fault and what to do."""
+
+
+def _fits_a_header(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("has a character that no API key has, such as a blank or a line's end")
+    return key
+
+
+_TelnyxKey = Annotated[
+    SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
+]
 
 
 class _Section(BaseModel):
@@ -78,6 +91,16 @@ class SenderSection(_Section):
     template: Annotated[str | None, Field(min_length=1, max_length=512)] = None
     template_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = None
+    stop_text: Annotated[str | None, Field(min_length=1, pattern=r"^[^\n\r]+$")] = None
+    stop_countries: list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = []
+
+    @model_validator(mode="after")
+    def _stop_text_where_none_can_reply(self) -> "SenderSection":
+        if self.kind is not SenderKind.ALPHANUMERIC and (self.stop_text or self.stop_countries):
+            raise ValueError("stop_text is for kind alphanumeric: to the others people reply STOP")
+        if self.stop_countries and not self.stop_text:
+            raise ValueError("stop_countries needs stop_text")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> "SenderSection":
@@ -182,6 +205,13 @@ class RedisSection(_Section):
         return self
 
 
+class OptOutsSection(_Section):
+    """``[opt_outs]``: what a new opt-out is about; ``sync_interval`` in seconds, 0 for never."""
+
+    scope: Rule = Rule.ALL
+    sync_interval: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600
+
+
 class Settings(BaseSettings):
     """All settings. Top-level ones may also stand in the environment as ``COUNTERSIGN_<NAME>``."""
 
@@ -195,7 +225,7 @@ class Settings(BaseSettings):
 
     keys: Annotated[SecretStr, Field(alias="COUNTERSIGN_KEYS")]
     redis_url: Annotated[SecretStr, Field(alias="REDIS_URL")]
-    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
+    telnyx_api_key: _TelnyxKey
     telnyx_public_key: Annotated[str, Field(alias="TELNYX_PUBLIC_KEY", min_length=1)]
 
     api_key: Annotated[SecretStr | None, Field(alias="COUNTERSIGN_API_KEY")] = None
@@ -213,7 +243,8 @@ class Settings(BaseSettings):
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
     redis: RedisSection = RedisSection()
-    autoresponses: list[Wanted] = []
+    opt_outs: OptOutsSection = OptOutsSection()
+    autoresponses: Configured = []
     """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
     notices: dict[_NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
@@ -287,6 +318,33 @@ class Settings(BaseSettings):
                 raise ValueError(f"notices.{event}: the text {error}") from None
         return self
 
+    @model_validator(mode="after")
+    def _stop_texts_fit(self) -> "Settings":
+        longest = [compose(Code("0" * MAX_LENGTH), self.app_name), *self.notice_texts().values()]
+        for name, sender in self.senders.items():
+            try:
+                for text in longest:
+                    with_stop_text(text, sender.stop_text)
+            except TextError as error:
+                raise ValueError(
+                    f"senders.{name}.stop_text: the longest text with it {error}"
+                ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _each_sender_has_a_scope(self) -> "Settings":
+        without = [name for name, s in self.senders.items() if not s.messaging_profile_id]
+        if self.opt_outs.scope is Rule.MESSAGING_PROFILE and without:
+            raise ValueError(
+                f"opt_outs.scope messaging_profile: these senders need messaging_profile_id, or no "
+                f"opt-out would reach them: {', '.join(sorted(without))}"
+            )
+        return self
+
+    def opt_out_scopes(self) -> Scopes:
+        profiles = {s.messaging_profile_id for s in self.senders.values() if s.messaging_profile_id}
+        return Scopes(self.opt_outs.scope, tuple(sorted(profiles)))
+
     def keyring(self) -> Keyring:
         return Keyring(parse_keys(self.keys.get_secret_value()))
 
@@ -350,8 +408,8 @@ class AccountSettings(BaseModel):
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
     )
-    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
-    autoresponses: list[Wanted] = []
+    telnyx_api_key: _TelnyxKey
+    autoresponses: Configured = []
 
     def telnyx(self) -> TelnyxConfig:
         return TelnyxConfig(
@@ -476,6 +534,8 @@ def _sender(name: str, section: SenderSection) -> Sender:
         messaging_profile_id=section.messaging_profile_id,
         report_timeout=_milliseconds(section.report_timeout),
         template=_template(section),
+        stop_text=section.stop_text,
+        stop_countries=frozenset(section.stop_countries),
     )
 
 

@@ -67,7 +67,13 @@ async def _receive(request: Request[Any, Any, Any], ref: str, parts: Parts) -> R
             parts.metrics.reported(event)
             log.info("webhook.report", status=event.status, recorded=word)
         case InboundText():
-            wanted = await parts.facts.inbound(event.from_, event.text)
+            wanted = await parts.facts.inbound(
+                event.from_,
+                event.text,
+                profile=event.messaging_profile_id,
+                answered=event.autoresponse_type,
+            )
+            parts.metrics.inbound(wanted)
             log.info("webhook.inbound", request=wanted)
         case _:
             log.info("webhook.ignored", event_type=event.event_type)

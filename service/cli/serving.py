@@ -34,8 +34,15 @@ async def serve(app: Litestar, host: str, port: int) -> None:
         log_enabled=False,
     )
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        # What streams without end must end first: a stop waits for every answer.
+        for end in app.state.get("before_stop", ()):
+            end()
+        server.stop()  # type: ignore[no-untyped-call]
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     log.info("serving", host=host, port=port, pid=os.getpid())
     await server.serve()
     log.info("stopped", pid=os.getpid())

@@ -10,10 +10,10 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from service.sandbox import control, routes
+from service.sandbox import control, events, inbox, routes
 from service.sandbox.config import SandboxConfig
 from service.sandbox.errors import TelnyxError, to_response
-from service.sandbox.inbox import inbox
+from service.sandbox.feed import Feed, Topic
 from service.sandbox.outage import Outage
 from service.sandbox.phones import Network
 from service.sandbox.store import Store
@@ -39,10 +39,13 @@ def build(config: SandboxConfig) -> Litestar:
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        outage = Outage()
+        feed = Feed()
+        outage = Outage(lambda: feed.changed(Topic.OUTAGE))
         courier = Courier(config, outage)
-        state.network = Network(config, courier, outage, store)
+        state.network = Network(config, courier, outage, feed, store)
         state.network.resume()
+        # Before the server stops: it waits for every answer to end, and a live page's never would.
+        state.before_stop = [feed.end]
         yield
         outage.end()
         await courier.close()
@@ -54,7 +57,7 @@ def build(config: SandboxConfig) -> Litestar:
         return response
 
     app = Litestar(
-        route_handlers=[routes.router, control.router, inbox],
+        route_handlers=[routes.router, control.router, events.events, inbox.router],
         dependencies={"network": Provide(network, sync_to_thread=False)},
         exception_handlers={
             TelnyxError: to_response,

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from service.sandbox.feed import Topic
 from service.sandbox.lookup import Line, Type
 from service.sandbox.messages import PROFILE, UNASKED_SENDER, Message
 from service.sandbox.optouts import MOST_FICTIONAL, OptOut, fictional_numbers
@@ -98,6 +99,7 @@ async def set_scenario(
     if not is_outcome(body.outcome):
         raise ControlError("'outcome' must be the four digits of a magic number, such as 0100")
     network.scenarios.set(body.to, body.kind, body.outcome)
+    network.feed.changed(Topic.SCENARIOS)
     return Response(body.model_dump())
 
 

@@ -1,76 +1,46 @@
-"""The inbox page: the phones and what they show."""
+"""The inbox page: one document and the modules and styles in ``page/`` that it names."""
 
-import re
 import secrets
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
 
-from litestar import Response, get
-from litestar.di import NamedDependency
-from litestar.enums import MediaType
+from litestar import Response, Router, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
-from service.sandbox.inbound import Inbound
-from service.sandbox.messages import Message
-from service.sandbox.phones import Network
-
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-_SHOWN = 500
-# A code of the design: 4 to 10 digits. After # it is the repetition that browsers read (WebOTP).
-_CODE = re.compile(r"(?<![\d#])\d{4,10}(?!\d)", re.ASCII)
-
-
-@dataclass(slots=True)
-class Phone:
-    """A number and what its screen shows, newest last."""
-
-    number: str
-    entries: list[Message | Inbound] = field(default_factory=list)
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 
 @get("/")
-async def inbox(network: NamedDependency[Network]) -> Response[str]:
-    """The whole page; its script fetches it again and again and takes over what is new."""
+async def page() -> Response[str]:
     nonce = secrets.token_urlsafe(16)
-    page = _template().render(nonce=nonce, phones=phones(network), shown=_SHOWN)
+    # The nonce of a module covers what it imports.
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    headers = {"content-security-policy": policy, "cache-control": "no-store"}
-    return Response(page, media_type=MediaType.HTML, headers=headers)
+    headers = {"content-security-policy": policy, "referrer-policy": "no-referrer"}
+    return _response(_files()["index.html"].replace("NONCE", nonce), "text/html", headers)
 
 
-def phones(network: Network) -> list[Phone]:
-    """The phones of the newest messages; the phone that was met last comes first."""
-    found: dict[str, Phone] = {}
-    for message in network.messages.newest(_SHOWN):
-        number = message.request.to
-        found.setdefault(number, Phone(number)).entries.append(message)
-    for reply in network.replies:
-        found.setdefault(reply.from_, Phone(reply.from_)).entries.append(reply)
-    for phone in found.values():
-        phone.entries.sort(key=lambda entry: entry.created_at)
-    return list(reversed(found.values()))
+@get("/inbox/{name:str}")
+async def part(name: FromPath[str]) -> Response[str]:
+    suffix = name[name.rfind(".") :]
+    if suffix not in _MEDIA_TYPES or name not in _files():
+        raise NotFoundException
+    return _response(_files()[name], _MEDIA_TYPES[suffix], {})
 
 
-def split_code(text: str) -> tuple[str, str, str]:
-    """The text before the code, the code, and the rest; without a code all is the rest."""
-    code = _CODE.search(text)
-    return (text[: code.start()], code[0], text[code.end() :]) if code else ("", "", text)
+def _response(content: str, media_type: str, headers: dict[str, str]) -> Response[str]:
+    always = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return Response(content, media_type=media_type, headers={**always, **headers})
 
 
 @cache
-def _template() -> "Template":
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - start-up need not wait for it
+def _files() -> dict[str, str]:
+    """The page's few files, by name."""
+    folder = resources.files("service.sandbox") / "page"
+    return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 
-    source = (resources.files("service.sandbox") / "inbox.html").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["split_code"] = split_code
-    environment.tests["reply"] = lambda entry: isinstance(entry, Inbound)
-    return environment.from_string(source)
+
+router = Router("/", route_handlers=[page, part])

@@ -57,7 +57,7 @@ class Message:
     created_at: str = field(default_factory=now)
     sent_at: str | None = None
     completed_at: str | None = None
-    reports: list[str] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
     error: str = "40008"
 
     def leave(self) -> None:

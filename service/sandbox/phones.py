@@ -10,6 +10,7 @@ from typing import Any
 from service.sandbox.account import Account
 from service.sandbox.config import SandboxConfig
 from service.sandbox.encoding import encode
+from service.sandbox.feed import Feed
 from service.sandbox.inbound import Inbound
 from service.sandbox.lookup import Line
 from service.sandbox.messages import UNASKED_SENDER, Message, Messages, group_payload, now
@@ -33,6 +34,7 @@ class Network:
     config: SandboxConfig
     courier: Courier
     outage: Outage
+    feed: Feed
     store: Store = field(default_factory=Store)
     scenarios: Scenarios = field(default_factory=Scenarios)
     lookups: dict[str, Line] = field(default_factory=dict)
@@ -68,18 +70,19 @@ class Network:
 
     def accept(self, message: Message) -> None:
         """Let an accepted message go its way."""
+        self.feed.changed(message)
         self.courier.spawn(self._travel(message))
 
     def cancel(self, message: Message) -> None:
         """Take back a scheduled message."""
         message.finish("cancelled")
-        self.messages.save(message)
+        self._changed(message)
         self._wake(message)
 
     def send_now(self, message: Message) -> None:
         """Let a scheduled message leave before its time."""
         message.status = "queued"
-        self.messages.save(message)
+        self._changed(message)
         self._wake(message)
 
     def receive(self, from_: str, to: str | None, text: str, webhook_url: str) -> Inbound:
@@ -99,6 +102,7 @@ class Network:
         elif kind == "START":
             self.opt_outs.lift(profile, from_)
         self._replies.put(reply.id, reply)
+        self.feed.changed(reply)
         data = event("message.received", reply.payload())
         self.courier.spawn(self.courier.deliver(data, [webhook_url]))
         if answer is not None:
@@ -149,16 +153,17 @@ class Network:
             await asyncio.sleep(delay / 2)
             message.leave()
             sent = event("message.sent", self._payload(message))
-            self.messages.save(message)
+            self._changed(message)
             if outcome.reports is Reports.IN_ORDER:
                 self.courier.spawn(self._report(message, sent))
         await asyncio.sleep(delay / 2)
         message.arrived = outcome.arrives
+        self.feed.changed(message)
         if outcome.final is None:
-            self.messages.save(message)
+            self._changed(message)
             return
         message.finish(outcome.final)
-        self.messages.save(message)
+        self._changed(message)
         final = event("message.finalized", self._payload(message))
         if outcome.reports is Reports.IN_ORDER:
             self.courier.spawn(self._report(message, final))
@@ -183,7 +188,7 @@ class Network:
             message.finish("sending_failed")
             final = event("message.finalized", self._payload(message))
             self.courier.spawn(self._report(message, final))
-        self.messages.save(message)
+        self._changed(message)
         return message.status == "queued"
 
     def _wake(self, message: Message) -> None:
@@ -195,8 +200,13 @@ class Network:
         members = self.messages.group(message.group) if message.group else []
         return group_payload(members) if members else message.payload()
 
+    def _changed(self, message: Message) -> None:
+        """Write it down, and show it to whoever watches."""
+        self.messages.save(message)
+        self.feed.changed(message)
+
     def _is_owed(self, message: Message, kind: str) -> bool:
-        told = any(report.startswith(kind) for report in message.reports)
+        told = any(report["event_type"] == kind for report in message.reports)
         wanted = message.outcome.reports is not Reports.NONE and message.status != "cancelled"
         return wanted and not told and bool(self._urls(message))
 
@@ -212,5 +222,5 @@ class Network:
         if not urls:
             return
         taken = await self.courier.deliver(data, urls)
-        message.reports.append(data["event_type"] + ("" if taken else " (nobody took it)"))
-        self.messages.save(message)
+        message.reports.append({"event_type": data["event_type"], "taken": taken, "at": now()})
+        self._changed(message)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 
 from service.sandbox.bounded import Bounded
 
@@ -94,6 +95,11 @@ class Scenarios:
             self._busy.clear()
         else:
             self._busy.pop(to, None)
+
+    def newest(self, count: int) -> list[dict[str, str | None]]:
+        """At most ``count`` of the outcomes that were set by hand, the newest last."""
+        newest = list(islice(reversed(self._set.items()), count))
+        return [{"to": to, "kind": kind, "outcome": found} for (to, kind), found in newest[::-1]]
 
     def outcome(self, to: str, kind: Kind, origin: str) -> Outcome:
         """The outcome of a message. What was set by hand is meant literally; of the magic numbers,

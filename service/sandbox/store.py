@@ -4,16 +4,22 @@ Changes gather in memory and are written in one transaction before an answer lea
 they happened where nobody waits for an answer. SQLite's write-ahead log keeps the file whole through
 ``kill -9``, and what was answered is then there. It is not synced to the disk: a power cut may cost the
 last changes, which a sandbox can bear, and no request waits for a disk.
+
+Records and their ids are sealed under a key beside the file: no number and no code that was tried out can
+be found in a data directory that is searched, copied into a report or left in a backup.
 """
 
 import asyncio
 import logging
+import secrets
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from nacl.secret import SecretBox
 from pydantic import TypeAdapter, ValidationError
 
 from service.sandbox.bounded import MOST
@@ -40,6 +46,7 @@ class Store:
         StoreError: another sandbox has the directory, or it cannot be written.
         """
         self._db = None if directory is None else _open(directory)
+        self._key = b"" if directory is None else _key(directory)
         self._changes: dict[tuple[str, str], Callable[[], bytes] | None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -60,18 +67,30 @@ class Store:
             return
         changes, self._changes = self._changes, {}
         self._db.execute("BEGIN")
-        self._db.executemany(_DROP, [key for key, body in changes.items() if body is None])
-        self._db.executemany(
-            _PUT, ((*key, body()) for key, body in changes.items() if body is not None)
-        )
+        for (shelf, id_), body in changes.items():
+            row = (shelf, self._digest(id_))
+            if body is None:
+                self._db.execute(_DROP, row)
+            else:
+                self._db.execute(_PUT, (*row, self._seal(id_, body())))
         self._db.execute("COMMIT")
 
     def read(self, shelf: str) -> Iterator[tuple[str, bytes]]:
         """In the order in which they came."""
         if self._db is None:
             return iter(())
-        query = "SELECT id, body FROM records WHERE shelf = ? ORDER BY rowid"
-        return self._db.execute(query, (shelf,))
+        query = "SELECT body FROM records WHERE shelf = ? ORDER BY rowid"
+        return (self._unseal(row) for (row,) in self._db.execute(query, (shelf,)))
+
+    def _digest(self, id_: str) -> bytes:
+        return blake2b(id_.encode(), digest_size=16, key=self._key).digest()
+
+    def _seal(self, id_: str, body: bytes) -> bytes:
+        return bytes(SecretBox(self._key).encrypt(id_.encode() + b"\0" + body))
+
+    def _unseal(self, row: bytes) -> tuple[str, bytes]:
+        id_, _, body = SecretBox(self._key).decrypt(row).partition(b"\0")
+        return id_.decode(), body
 
     def close(self) -> None:
         if self._db is not None:
@@ -147,6 +166,14 @@ def _open(directory: Path) -> sqlite3.Connection:
         return _connect(file)
 
 
+def _key(directory: Path) -> bytes:
+    file = directory / "sandbox.key"
+    if not file.exists() or file.stat().st_size != SecretBox.KEY_SIZE:
+        file.touch(mode=0o600)
+        file.write_bytes(secrets.token_bytes(SecretBox.KEY_SIZE))
+    return file.read_bytes()
+
+
 def _connect(file: Path) -> sqlite3.Connection:
     db = sqlite3.connect(file, isolation_level=None, timeout=1)
     try:
@@ -158,7 +185,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version != _FORMAT:
             db.execute("DROP TABLE IF EXISTS records")
-            db.execute("CREATE TABLE records (shelf TEXT, id TEXT, body BLOB, UNIQUE (shelf, id))")
+            db.execute("CREATE TABLE records (shelf TEXT, id BLOB, body BLOB, UNIQUE (shelf, id))")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
     except BaseException:
         db.close()

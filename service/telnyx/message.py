@@ -46,8 +46,10 @@ class Message(_Lenient):
 
     @property
     def is_canceled(self) -> bool:
-        """Whether it was scheduled and then canceled, before it left."""
-        return bool(self.to) and self.to[0].status == "cancelled"
+        """Whether it was scheduled and then canceled. Only the answer to DELETE knows the word
+        ``cancelled``; what GET answers with knows ``expired``, and it never left."""
+        ended = bool(self.to) and self.to[0].status in {"cancelled", "expired"}
+        return ended and self.sent_at is None
 
 
 def read_message(body: object) -> Message | None:

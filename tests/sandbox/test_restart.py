@@ -1,8 +1,8 @@
 """What outlives the sandbox: with a data directory, all but scenarios, lookups and outages."""
 
 import itertools
+import json
 import shutil
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -80,10 +80,11 @@ async def test_a_scheduled_message_leaves_after_a_restart(tmp_path: Path) -> Non
         held = await first.send(TO, "schedule", send_at=in_minutes(60))
         due = await first.send(STOPPED, "schedule", send_at=in_minutes(60))
     # The time of one of them passes while the sandbox is away.
-    with sqlite3.connect(tmp_path / "sandbox.sqlite3") as db:
-        patch = "UPDATE records SET body = json_set(body, '$.request.send_at', ?) WHERE id = ?"
-        assert db.execute(patch, (in_minutes(-1), due)).rowcount == 1
-    db.close()
+    store = Store(tmp_path)
+    stored = json.loads(dict(store.read("message"))[due])
+    stored["request"]["send_at"] = in_minutes(-1)
+    store.note("message", due, lambda: json.dumps(stored).encode())
+    store.close()
     async with running(data=tmp_path) as again:
         await again.until(STOPPED, lambda m: m["status"] == "delivered")
         assert [m["status"] for m in await again.listed(to=TO)] == ["scheduled"]
