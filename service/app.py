@@ -8,13 +8,17 @@ from enum import StrEnum
 
 from litestar import Litestar
 
-from service.api.application import create_api
+from service.api.application import create_api, create_inspection
+from service.api.key_limits import KeyLimits
 from service.api.parts import Parts
 from service.clock import Clock, SystemClock
+from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.flow.advance import Advance
 from service.flow.facts import Facts
+from service.flow.guard import Guard
 from service.flow.hashing import HashPool
+from service.flow.idempotency import Idempotent
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.start import Start
@@ -23,6 +27,7 @@ from service.flow.verify import Verify
 from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
+from service.store.limits import LimitStore
 from service.store.lookup import open_keyring
 from service.store.opt_out_sync import OptOutSyncStore
 from service.store.recipients import RecipientStore
@@ -56,6 +61,7 @@ class Service:
     worker: Worker
     opt_out_sync: OptOutSync
     tasks: Tasks
+    inspection: Litestar | None = None
 
 
 @asynccontextmanager
@@ -137,6 +143,7 @@ def _join(
         routing.senders,
         lease=settings.lease(),
         retention=settings.retention * 1000,
+        budget=settings.guard.budget(),
     )
     recipients = RecipientStore(connection, scripts)
     advance = Advance(
@@ -162,17 +169,24 @@ def _join(
         resend_after=messages.resend_after,
         clock=clock,
     )
+    limits = settings.limits_()
+    limit_store = LimitStore(connection, scripts, keyring.digest)
+    guard = Guard(
+        store=limit_store, limits=limits, rules=settings.rules(), clock=clock, metrics=metrics
+    )
+    # A request may wait for its budget, the store and the hash pool before it is answered.
+    reservations = ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000)
     start = Start(
         store=store,
-        recipients=recipients,
-        # A request may wait for its budget, the store and the hash pool before it is answered.
-        reservations=ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000),
+        idempotent=Idempotent(reservations, keyring, clock),
+        guard=guard,
         advance=advance,
         tasks=tasks,
         hashing=hashing,
         keyring=keyring,
         routing=routing,
-        limits=settings.limits_(),
+        limits=limits,
+        budget=settings.guard.budget(),
         clock=clock,
         metrics=metrics,
     )
@@ -194,6 +208,9 @@ def _join(
         notices=notices,
         recipients=recipients,
         api_keys=ApiKeyStore(connection, clock, tasks.spawn),
+        key_limits=KeyLimits(
+            limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
+        ),
         connection=connection,
         public_keys=settings.public_keys(),
         keyring=keyring,
@@ -202,7 +219,9 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
-    api = create_api(parts, takes_requests=takes_requests)
+    apart = settings.http.inspection is not None
+    api = create_api(parts, takes_requests=takes_requests, inspection=not apart)
+    inspection = create_inspection(parts, api) if apart else None
     sync = OptOutSync(
         store=OptOutSyncStore(connection, scripts),
         account=account,
@@ -210,4 +229,5 @@ def _join(
         scopes=scopes,
         clock=clock,
     )
-    return Service(api, advance, Worker(store, advance, clock, metrics), sync, tasks)
+    worker = Worker(store, advance, clock, metrics)
+    return Service(api, advance, worker, sync, tasks, inspection)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nacl.signing import VerifyKey
 
+from service.api.key_limits import KeyLimits
 from service.clock import Clock
 from service.domain.keyring import Keyring
 from service.flow.facts import Facts
@@ -27,6 +28,7 @@ class Parts:
     notices: Notices
     recipients: RecipientStore
     api_keys: ApiKeyStore
+    key_limits: KeyLimits
     connection: Connection
     public_keys: Sequence[VerifyKey]
     keyring: Keyring

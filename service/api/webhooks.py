@@ -65,6 +65,8 @@ async def _receive(request: Request[Any, Any, Any], ref: str, parts: Parts) -> R
         case Report():
             word = await parts.facts.report(ref, event)
             parts.metrics.reported(event)
+            if word in {"repeated", "unknown"}:
+                parts.metrics.webhook_without_effect(word)
             log.info("webhook.report", status=event.status, recorded=word)
         case InboundText():
             wanted = await parts.facts.inbound(
@@ -76,5 +78,6 @@ async def _receive(request: Request[Any, Any, Any], ref: str, parts: Parts) -> R
             parts.metrics.inbound(wanted)
             log.info("webhook.inbound", request=wanted)
         case _:
+            parts.metrics.webhook_without_effect("ignored")
             log.info("webhook.ignored", event_type=event.event_type)
     return Response(b"{}", status_code=200, media_type="application/json")

@@ -111,6 +111,14 @@ class RecipientKeys:
     def audit(self) -> str:
         return f"{self.prefix}audit"
 
+    def guesses(self, app: str) -> str:
+        """The guess budget of the app; ``count_attempt.lua`` builds the same name."""
+        return f"{self.prefix}g:{self.recipient_id}:{app}"
+
+    def known(self, app: str) -> str:
+        """The clients that were approved for the app; ``count_attempt.lua`` builds the same name."""
+        return f"{self.prefix}k:{self.recipient_id}:{app}"
+
     def pending(self, app: str, purpose: str) -> str:
         return f"{self.prefix}p:{self.recipient_id}:{app}:{purpose}"
 
@@ -130,7 +138,6 @@ API_KEYS = "cs:api-keys"
 
 API_KEYS_USED = "cs:api-keys-used"
 """One hash: key id -> when it was last used. Apart, so that no use can undo a change of the key."""
-
 SYNC = f"{prefix(0)}sync"
 """How far the sync with Telnyx's list of opt-outs came, and the lease of who is at it."""
 SYNC_LEASE = f"{prefix(0)}sync:lease"

@@ -25,7 +25,7 @@ from service.telnyx.resources import OptOutItem, Page
 from tests.harness import KEYS, TELNYX_KEY, client, free_port, sandbox_config, serving
 
 NOBODY = "http://127.0.0.1:9/webhooks/telnyx"
-KEYRING = Keyring(parse_keys(KEYS)).with_lookup(bytes(32))
+RING = Keyring(parse_keys(KEYS)).with_lookup(bytes(range(32)))
 Hook = Callable[[int], Awaitable[None]]
 
 
@@ -62,7 +62,7 @@ class Syncing:
         return OptOutSync(
             store=OptOutSyncStore(self.connection, Scripts(self.connection)),
             account=self.account,
-            keyring=KEYRING,
+            keyring=RING,
             scopes=scopes or Scopes(),
             clock=self.clock,
             page_size=page_size,

@@ -17,7 +17,7 @@ from service.store.opt_out_sync import Counts, LostSyncError, OptOutSyncStore, R
 from service.store.recipients import OptOut
 from service.store.scripts import Scripts
 from service.telnyx.resources import OptOutItem, Page
-from tests.flow.syncing import KEYRING, Syncing, numbers, syncing
+from tests.flow.syncing import RING, Syncing, numbers, syncing
 
 PROFILE = "00000000-0000-4000-8000-000000000001"
 
@@ -36,7 +36,7 @@ async def at(_shared: Syncing, redis: Redis) -> Syncing:
 
 
 def _id(number: str) -> str:
-    return KEYRING.lookup_id(number)
+    return RING.lookup_id(number)
 
 
 class Killed(BaseException):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import pytest
@@ -25,11 +25,14 @@ def spawned() -> list[asyncio.Task[None]]:
 
 
 @pytest.fixture
-def api_keys(stores: Stores, clock: ManualClock, spawned: list[asyncio.Task[None]]) -> ApiKeyStore:
+async def api_keys(
+    stores: Stores, clock: ManualClock, spawned: list[asyncio.Task[None]]
+) -> AsyncIterator[ApiKeyStore]:
     def spawn(work: Coroutine[Any, Any, None]) -> None:
         spawned.append(asyncio.create_task(work))
 
-    return ApiKeyStore(stores.connection, clock, spawn)
+    yield ApiKeyStore(stores.connection, clock, spawn)
+    await asyncio.gather(*spawned)
 
 
 async def test_a_key_ends_to_the_millisecond(api_keys: ApiKeyStore, clock: ManualClock) -> None:
