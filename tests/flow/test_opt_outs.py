@@ -140,7 +140,8 @@ async def test_a_sender_without_room_for_it_is_passed_over(app: World) -> None:
     assert refused.json()["errors"][0]["pointer"] == "/senders"
 
 
-async def test_a_worker_syncs_with_telnyx_by_itself(redis: Redis, valkey: str) -> None:
+@pytest.mark.usefixtures("_shared")
+async def test_a_worker_syncs_with_telnyx_by_itself(valkey: str) -> None:
     number = "+12025550164"
     async with world(valkey, opt_outs={"sync_interval": 0.05}) as app:
         await app.phone.post("/sandbox/opt-outs", json={"numbers": [number]})
@@ -166,7 +167,8 @@ async def test_a_keyword_that_only_the_account_knows_is_a_stop_too(app: World) -
     await _is(app, number, 200)
 
 
-async def test_by_app_each_has_its_own_and_a_person_s_is_for_all(redis: Redis, valkey: str) -> None:
+@pytest.mark.usefixtures("_shared")
+async def test_by_app_each_has_its_own_and_a_person_s_is_for_all(valkey: str) -> None:
     number = "+12025550162"
     async with world(valkey, opt_outs={"scope": "app"}) as app:
         plain = await make_api_key(valkey, "other", tuple(Scope))
@@ -191,9 +193,8 @@ async def test_by_app_each_has_its_own_and_a_person_s_is_for_all(redis: Redis, v
             assert await barred() == [False, False]
 
 
-async def test_by_profile_a_stop_bars_each_plan_that_the_profile_is_in(
-    redis: Redis, valkey: str
-) -> None:
+@pytest.mark.usefixtures("_shared")
+async def test_by_profile_a_stop_bars_each_plan_that_the_profile_is_in(valkey: str) -> None:
     number = "+12025550163"
     senders = {
         "short": {"kind": "short_code", "from": "12345", "messaging_profile_id": OTHER_PROFILE},
