@@ -9,11 +9,15 @@ from enum import StrEnum
 from litestar import Litestar
 
 from service.api.application import create_api
+from service.api.key_limits import KeyLimits
 from service.api.parts import Parts
 from service.clock import Clock, SystemClock
+from service.domain.guard import parse_limit
 from service.flow.advance import Advance
 from service.flow.facts import Facts
+from service.flow.guard import Guard
 from service.flow.hashing import HashPool
+from service.flow.idempotency import Idempotent
 from service.flow.notices import Notices
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
@@ -21,6 +25,7 @@ from service.flow.verify import Verify
 from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
+from service.store.limits import LimitStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
@@ -116,6 +121,7 @@ def _join(
         routing.senders,
         lease=settings.lease(),
         retention=settings.retention * 1000,
+        budget=settings.guard.budget(),
     )
     recipients = RecipientStore(connection, scripts)
     advance = Advance(
@@ -139,17 +145,24 @@ def _join(
         resend_after=messages.resend_after,
         clock=clock,
     )
+    limits = settings.limits_()
+    limit_store = LimitStore(connection, scripts, keyring.digest)
+    guard = Guard(
+        store=limit_store, limits=limits, rules=settings.rules(), clock=clock, metrics=metrics
+    )
+    # A request may wait for its budget, the store and the hash pool before it is answered.
+    reservations = ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000)
     start = Start(
         store=store,
-        recipients=recipients,
-        # A request may wait for its budget, the store and the hash pool before it is answered.
-        reservations=ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000),
+        idempotent=Idempotent(reservations, keyring, clock),
+        guard=guard,
         advance=advance,
         tasks=tasks,
         hashing=hashing,
         keyring=keyring,
         routing=routing,
-        limits=settings.limits_(),
+        limits=limits,
+        budget=settings.guard.budget(),
         clock=clock,
         metrics=metrics,
     )
@@ -164,6 +177,9 @@ def _join(
         notices=notices,
         recipients=recipients,
         api_keys=ApiKeyStore(connection, clock),
+        key_limits=KeyLimits(
+            limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
+        ),
         connection=connection,
         public_keys=settings.public_keys(),
         code_length=settings.codes.length,

@@ -7,6 +7,7 @@ values made here (``Policy``, ``Limits``, ``Routing`` ...), never the settings.
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,11 +26,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.decide import Policy
-from service.domain.guard import Limits, parse_limit
+from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
+from service.domain.guess_budget import GuessBudget, parse_budget
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
 from service.domain.plan import Route, Sender, SenderKind, Template
 from service.domain.recipient import NumberType
+from service.domain.rules import Action, Rules
 from service.domain.text import septets
 from service.flow.advance import Messages
 from service.flow.start import Routing
@@ -56,6 +59,9 @@ class SettingsError(Exception):
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")]
 
 
 class SenderSection(_Section):
@@ -99,9 +105,7 @@ class SenderSection(_Section):
 class RouteSection(_Section):
     """``[[routes]]``: countries (ISO 3166-1 alpha-2, or ``*``) and sender names in order."""
 
-    countries: Annotated[
-        list[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")]], Field(min_length=1)
-    ]
+    countries: Annotated[list[_Country], Field(min_length=1)]
     plan: Annotated[list[str], Field(min_length=1)]
 
 
@@ -125,6 +129,17 @@ def _is_limit(text: str) -> str:
 
 _NoticeName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_]{0,62}[a-z0-9])?$")]
 _LimitText = Annotated[str, AfterValidator(_is_limit)]
+_KeyName = Annotated[str, Field(pattern=r"^(\*|[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?)$")]
+
+
+def _is_network(text: str) -> str:
+    if ip_network(text).prefixlen == 0:
+        # Whoever is trusted is believed about everybody: anybody could then choose an address.
+        raise ValueError('must not be the whole internet: name your proxies, or "none"')
+    return text
+
+
+_Network = Annotated[str, AfterValidator(_is_network)]
 
 
 class LimitsSection(_Section):
@@ -132,8 +147,44 @@ class LimitsSection(_Section):
 
     recipient: list[_LimitText] = ["5/600", "10/86400"]
     client_ip: list[_LimitText] = ["20/600"]
+    without_client_ip: list[_LimitText] = ["3000/60"]
+    """What all starts of an app share that name no ``client_ip``, where that limit is on."""
     prefix: list[_LimitText] = ["500/600"]
+    country: list[_LimitText] = []
     app: list[_LimitText] = []
+    keys: dict[_KeyName, list[_LimitText]] = {}
+    """By name, for ``limit_keys`` of a start; ``*`` stands for the names that are not listed."""
+    api_key: list[_LimitText] = []
+    """Requests of any kind with one API key."""
+    failed_keys: _LimitText = "300/60"
+    """Refused API keys from one caller's address, in each process."""
+
+
+class GuardSection(_Section):
+    """``[guard]``: the guess budget of a recipient in an app, and rules; what no rule names is allowed."""
+
+    wrong_codes: _LimitText = "10/86400"
+    reserve: Annotated[int | None, Field(ge=0)] = None
+    """How many of them only known clients may use: half by default."""
+    known_by: list[_KeyName] = ["client_ip", "device"]
+    """What makes a client known once it was approved: ``client_ip``, or names of limit keys. A key that names
+    the account must not stand here."""
+    countries: dict[_Country, Action] = {}
+    number_types: dict[NumberType, Action] = {}
+
+    @model_validator(mode="after")
+    def _within_nist(self) -> "GuardSection":
+        self.budget()
+        return self
+
+    def budget(self) -> GuessBudget:
+        return parse_budget(parse_limit(self.wrong_codes), self.reserve, self.known_by)
+
+
+class HttpSection(_Section):
+    """``[http]``: ``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed, or ``none``."""
+
+    trusted_proxies: Literal["none"] | list[_Network] | None = None
 
 
 class HashSection(_Section):
@@ -186,6 +237,8 @@ class Settings(BaseSettings):
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     codes: CodesSection = CodesSection()
     limits: LimitsSection = LimitsSection()
+    guard: GuardSection = GuardSection()
+    http: HttpSection = HttpSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
     autoresponses: list[Wanted] = []
@@ -290,17 +343,27 @@ class Settings(BaseSettings):
         return {event: compose_notice(text, self.app_name) for event, text in texts.items()}
 
     def limits_(self) -> Limits:
-        parsed = {
-            name: tuple(parse_limit(text) for text in texts)
-            for name, texts in self.limits.model_dump().items()
-        }
-        return Limits(**parsed)
+        section = self.limits
+        keys = {ANY_KEY: ["20/600"], **section.keys}
+        return Limits(
+            recipient=_windows(section.recipient),
+            client_ip=_windows(section.client_ip),
+            without_client_ip=_windows(section.without_client_ip),
+            prefix=_windows(section.prefix),
+            country=_windows(section.country),
+            app=_windows(section.app),
+            api_key=_windows(section.api_key),
+            keys={name: _windows(texts) for name, texts in keys.items()},
+        )
+
+    def rules(self) -> Rules:
+        refused = dict.fromkeys(self.numbers.refuse, Action.BLOCK)
+        return Rules(self.guard.countries, {**refused, **self.guard.number_types})
 
     def routing(self) -> Routing:
         return Routing(
             senders={name: _sender(name, section) for name, section in self.senders.items()},
             routes=[Route(frozenset(r.countries), tuple(r.plan)) for r in self.routes],
-            refused_types=self.numbers.refuse,
             attempts=self.codes.attempts,
             resend_after=_milliseconds(self.codes.resend_after),
             app_name=self.app_name,
@@ -413,6 +476,10 @@ def _explain(error: ValidationError, path: Path | None) -> str:
             message = "not set: the address where Telnyx reaches this service"
         lines.append(f"  {where}: {message}")
     return "\n".join(lines)
+
+
+def _windows(texts: list[str]) -> tuple[Limit, ...]:
+    return tuple(parse_limit(text) for text in texts)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -63,12 +63,21 @@ class Metrics:
             registry=registry,
         )
         self._limited = Counter(
-            "countersign_limited", "Starts refused by a limit", ["limit"], registry=registry
+            "countersign_limited", "Requests refused by a limit", ["limit"], registry=registry
         )
         self._unlimited_ip = Counter(
             "countersign_starts_without_client_ip",
             "Starts that the client_ip limit could not count",
             registry=registry,
+        )
+        self._guard = Counter(
+            "countersign_guard",
+            "Starts that a rule on countries or number types found",
+            ["rule", "action"],
+            registry=registry,
+        )
+        self._keys_refused = Counter(
+            "countersign_keys_refused", "Requests without a good API key", registry=registry
         )
         self._webhooks_refused = Counter(
             "countersign_webhooks_refused", "Webhooks refused", ["reason"], registry=registry
@@ -110,6 +119,12 @@ class Metrics:
 
     def without_client_ip(self) -> None:
         self._unlimited_ip.inc()
+
+    def guard(self, rule: str, action: str) -> None:
+        self._guard.labels(rule, action).inc()
+
+    def key_refused(self) -> None:
+        self._keys_refused.inc()
 
     def webhook_refused(self, reason: str) -> None:
         self._webhooks_refused.labels(reason).inc()

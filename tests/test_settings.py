@@ -97,3 +97,30 @@ def test_a_file_that_is_no_toml_is_said_to_be_none(tmp_path: Path, content: byte
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"countersign\.toml"):
         load_settings(path, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[guard]\nwrong_codes = "101/86400"', "800-63B-4"),
+        ('[guard]\nwrong_codes = "5/86400"\nreserve = 5', "reserve must be smaller"),
+        ('[guard.countries]\nFrance = "block"', "guard.countries"),
+        ('[guard.countries]\nFR = "refuse"', "guard.countries.FR"),
+        ('[guard.number_types]\nfax = "block"', "guard.number_types"),
+        ('[http]\ntrusted_proxies = ["0.0.0.0/0"]', "whole internet"),
+    ],
+)
+def test_a_guard_that_would_not_guard_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    config = _config(tmp_path, f"{PUBLIC}{UP_TOML.read_text()}\n{text}\n")
+    with pytest.raises(SettingsError, match=said):
+        load_settings(config, ENVIRON)
+
+
+def test_the_callers_own_limits_have_a_default(tmp_path: Path) -> None:
+    text = '[limits.keys]\ndevice = ["5/600"]\nuser = []\n'
+    limits = load_settings(
+        _config(tmp_path, PUBLIC + UP_TOML.read_text() + text), ENVIRON
+    ).limits_()
+    assert limits.keys["device"][0].count == 5
+    assert limits.keys["user"] == ()
+    assert limits.keys["*"][0].count == 20

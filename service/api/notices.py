@@ -91,7 +91,7 @@ class Notices(Controller):
             client_ip=body.client_ip,
             metadata=body.metadata,
         )
-        sent = await parts.notices.send(wanted, idempotency(request.headers, body))
+        sent = await parts.notices.send(wanted, idempotency(request, body))
         headers = {"location": f"/v1/notices/{sent.verification.id}"}
         if sent.replayed:
             headers["idempotent-replayed"] = "true"

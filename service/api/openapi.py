@@ -43,8 +43,9 @@ _PATH_PARAMETERS = {
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key and body give the same verification, and send nothing, for 24 hours.",
-    "schema": _text(r'^"?[!#-\[\]-~]{1,255}"?$'),
+    "description": "A Structured Field String (quoted), or 1 to 255 visible ASCII characters. For 24 "
+    "hours the same key and body give the same verification, or the same final refusal, and send nothing.",
+    "schema": _text(r'^("([ !#-\[\]-~]|\\["\\]){1,255}"( *;[ -~]*)?|[!#-\[\]-~]{1,255})$'),
 }
 _WEBHOOK_HEADERS = [
     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
@@ -165,7 +166,7 @@ def _responses(handler: HTTPRouteHandler) -> Document:
 def _by_status(opt: Document) -> dict[int, list[str]]:
     slugs = list(opt.get("problems", ()))
     if "scope" in opt:
-        slugs += ["unauthorized", "forbidden", "unavailable"]
+        slugs += ["unauthorized", "forbidden", "rate-limited", "unavailable"]
     if "body" in opt:
         slugs += ["invalid-request", "payload-too-large"]
     found: dict[int, list[str]] = {}

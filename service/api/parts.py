@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nacl.signing import VerifyKey
 
+from service.api.key_limits import KeyLimits
 from service.clock import Clock
 from service.flow.facts import Facts
 from service.flow.notices import Notices
@@ -26,6 +27,7 @@ class Parts:
     notices: Notices
     recipients: RecipientStore
     api_keys: ApiKeyStore
+    key_limits: KeyLimits
     connection: Connection
     public_keys: Sequence[VerifyKey]
     code_length: int

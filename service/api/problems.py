@@ -9,7 +9,9 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from service.api.ratelimit import ratelimit_headers
 from service.domain.errors import CountersignError, RateLimitedError, RetryLaterError
+from service.domain.guard import Standing
 
 TYPE_BASE = "/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -91,11 +93,12 @@ def of_anything(request: Request[Any, Any, Any], error: Exception) -> Response[b
 def _headers(error: CountersignError) -> dict[str, str]:
     if error.slug == "unauthorized":
         return {"www-authenticate": "Bearer"}
+    if error.replayed:
+        return {"idempotent-replayed": "true"}
     if not isinstance(error, RetryLaterError):
         return {}
     headers = {"retry-after": str(error.retry_after)}
-    if isinstance(error, RateLimitedError) and error.quota:
-        # draft-ietf-httpapi-ratelimit-headers-10
-        headers["ratelimit-policy"] = f'"{error.limit}";q={error.quota};w={error.window}'
-        headers["ratelimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
+    if isinstance(error, RateLimitedError) and error.window is not None:
+        reset = error.retry_after * 1000
+        headers |= ratelimit_headers([Standing(error.limit, error.window, 0, reset)])
     return headers

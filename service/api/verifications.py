@@ -1,7 +1,5 @@
 """``/v1/verifications``: start, verify, resend, cancel, get."""
 
-import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from litestar import Controller, Request, Response, get, post
@@ -11,19 +9,20 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.api.auth import caller, requires
 from service.api.body import RequestModel, answer, read_body, rfc3339
+from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
+from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
 from service.domain.code import MAX_LENGTH, MIN_LENGTH, Code, read_code
-from service.domain.errors import InvalidRequestError
 from service.domain.guard import network_of
 from service.domain.plan import SenderKind
 from service.domain.recipient import parse_recipient
 from service.domain.text import Transaction, check_app_hash, web_host
 from service.domain.verification import Delivery, DeliveryStatus, Reason, Status, Verification
-from service.flow.start import Idempotency, StartRequest
+from service.flow.idempotency import Idempotency
+from service.flow.start import StartRequest
 from service.store.api_keys import Scope
 
-_MAX_KEY = 255
-_IDEMPOTENCY_KEY = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,255})"?', re.ASCII)
+_MAX_LIMIT_KEYS = 5
 _MAX_METADATA = 20
 _MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 _MetadataValue = Annotated[str, StringConstraints(max_length=200)]
@@ -105,6 +104,14 @@ class StartBody(MessageBody):
         str | None, Field(description="Android SMS Retriever: the app's 11-character hash.")
     ] = None
     transaction: TransactionBody | None = None
+    limit_keys: Annotated[
+        dict[_Slug, Annotated[str, StringConstraints(min_length=1, max_length=128)]],
+        Field(
+            description="Limits of your own: a name (device, user ...) and whom it counts.",
+            max_length=_MAX_LIMIT_KEYS,
+            default_factory=dict,
+        ),
+    ]
 
     @field_validator("web_origin")
     @classmethod
@@ -217,8 +224,12 @@ class Verifications(Controller):
         body = await read_body(request, StartBody)
         key = caller(request)
         wanted = _start_request(body, key.app, key.id, parts)
-        started = await parts.start(wanted, idempotency(request.headers, body))
-        headers = {"location": f"/v1/verifications/{started.verification.id}"}
+        started = await parts.start(wanted, idempotency(request, body))
+        own = [s for s in (*request.state.standings, *started.standings) if s.limit in OWN_LIMITS]
+        headers = {
+            "location": f"/v1/verifications/{started.verification.id}",
+            **ratelimit_headers(own),
+        }
         if started.replayed:
             headers["idempotent-replayed"] = "true"
         return _answer(started.verification, parts.clock.now(), 201, headers)
@@ -246,7 +257,7 @@ class Verifications(Controller):
         opt={
             "body": VerifyBody,
             "answer": VerdictAnswer,
-            "problems": ("not-found", "verification-closed"),
+            "problems": ("not-found", "verification-closed", "rate-limited"),
         },
     )
     async def verify(
@@ -320,6 +331,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         senders=tuple(body.senders) if body.senders is not None else None,
         locale=body.locale,
         client_ip=body.client_ip,
+        limit_keys=body.limit_keys,
         host=body.web_origin,
         app_hash=body.app_hash,
         transaction=Transaction(**transaction.model_dump()) if transaction else None,
@@ -327,17 +339,10 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
     )
 
 
-def idempotency(headers: Mapping[str, str], body: MessageBody) -> Idempotency | None:
-    """The key as a Structured Field string, as the draft has it, or bare, as most clients send it."""
-    value = headers.get("idempotency-key")
-    if value is None:
-        return None
-    match = _IDEMPOTENCY_KEY.fullmatch(value.strip())
-    if match is None:
-        raise InvalidRequestError.at(
-            "", f"the header Idempotency-Key must be 1 to {_MAX_KEY} visible ASCII characters"
-        )
-    return Idempotency(match[1], body.model_dump_json())
+def idempotency(request: Request[Any, Any, Any], body: MessageBody) -> Idempotency | None:
+    """The caller's key, if it sent one."""
+    key = read_idempotency_key(request.headers.getall("idempotency-key", []))
+    return None if key is None else Idempotency(key, body.model_dump_json())
 
 
 def _answer(

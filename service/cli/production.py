@@ -1,7 +1,9 @@
 """``countersign serve``."""
 
 from service.app import Role, build
+from service.cli.proxies import behind, check_proxies
 from service.cli.serving import serve
+from service.clock import SystemClock
 from service.settings import Settings
 from service.telemetry import configure_logging
 
@@ -10,9 +12,12 @@ async def serve_service(settings: Settings, role: Role, host: str, port: int) ->
     """Serve the API, the worker or both; a stop finishes what is in flight.
 
     Raises:
+        SettingsError: it is left open which proxies are to be believed.
         UnavailableError, StoreSetupError: the store cannot be used.
         OSError: the address cannot be listened on.
     """
+    check_proxies(settings, host)
     configure_logging(settings.log_level)
     async with build(settings, role) as service:
-        await serve(service.api, host, port)
+        app = behind(service.api, settings.http.trusted_proxies, SystemClock())
+        await serve(app, host, port)

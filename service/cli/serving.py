@@ -4,20 +4,22 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
-from litestar import Litestar
 
 _HEADER_TIMEOUT = 10_000  # milliseconds; a slow client must not hold a connection
 _BACKLOG = 1024
 
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-async def serve(app: Litestar, host: str, port: int) -> None:
+async def serve(app: Asgi, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished.
 
     Raises:

@@ -6,6 +6,7 @@ look-up id and mask; codes and texts never do.
 
 from enum import StrEnum
 
+from service.domain.recipient import Recipient
 from service.domain.verification import (
     Accepted,
     Delivery,
@@ -43,6 +44,7 @@ class EventType(StrEnum):
     DELIVERY_RECONCILED = "delivery.reconciled"
     ATTEMPT_COUNTED = "attempt.counted"
     ATTEMPT_REJECTED = "attempt.rejected"
+    GUARD_BLOCKED = "guard.blocked"
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
 
@@ -81,6 +83,22 @@ def of_verification(
     if reason is not None:
         event["reason"] = reason
     return event
+
+
+def of_blocked(
+    recipient: Recipient, recipient_id: str, *, app: str, purpose: str, at: int, actor: str
+) -> Event:
+    """A start that the guard refused; whoever refuses it adds the rule and its figures."""
+    return {
+        "type": EventType.GUARD_BLOCKED,
+        "at": at,
+        "actor": actor,
+        "app": app,
+        "purpose": purpose,
+        "recipient": recipient_id,
+        "masked": recipient.masked,
+        "country": recipient.country,
+    }
 
 
 def of_attempt(kind: EventType, verification: str, app: str, at: int, actor: str) -> Event:

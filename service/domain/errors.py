@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from service.domain.guard import Exceeded, Limit
+
 
 class CountersignError(Exception):
     """A request that cannot be done, with the reason that the caller is told.
@@ -21,6 +23,8 @@ class CountersignError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.members: dict[str, object] = dict(members or {})
+        self.replayed = False
+        """Whether an earlier request with the same Idempotency-Key was refused so."""
 
 
 class RetryLaterError(CountersignError):
@@ -61,6 +65,13 @@ class NumberTypeNotAllowedError(CountersignError):
     """The number is of a type (landline, premium rate ...) that gets no codes."""
 
     slug = "number-type-not-allowed"
+
+
+FINAL_REFUSALS: Mapping[str, type[CountersignError]] = {
+    refusal.slug: refusal
+    for refusal in (RecipientOptedOutError, CountryNotAllowedError, NumberTypeNotAllowedError)
+}
+"""Refusals that end a start for good: under an Idempotency-Key they are replayed, as a result is."""
 
 
 class NotFoundError(CountersignError):
@@ -141,15 +152,18 @@ class RateLimitedError(RetryLaterError):
 
     slug = "rate-limited"
 
-    def __init__(self, limit: str, retry_after: float, quota: int = 0, window: int = 0) -> None:
+    def __init__(self, limit: str, retry_after: float, window: Limit | None = None) -> None:
         super().__init__(
             f"The limit {limit!r} is used up; try again after the time in Retry-After.",
             retry_after,
             {"limit": limit},
         )
         self.limit = limit
-        self.quota = quota
         self.window = window
+
+    @classmethod
+    def of(cls, exceeded: Exceeded) -> "RateLimitedError":
+        return cls(exceeded.limit, exceeded.retry_after / 1000, exceeded.window)
 
 
 class ResendTooSoonError(RetryLaterError):

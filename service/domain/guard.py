@@ -6,10 +6,13 @@ module says which keys a start counts against.
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _LIMIT = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,6})", re.ASCII)
 _IPV6_HOST_PREFIX = 64
+ANY_KEY = "*"
+"""In ``Limits.keys``: the windows of every name that is not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,20 @@ def parse_limit(text: str) -> Limit:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The windows of each limit; an empty tuple switches that limit off."""
+    """The windows of each limit; an empty tuple switches that limit off.
+
+    ``without_client_ip`` is one bucket per app for the starts that ``client_ip`` cannot count; ``keys``
+    are the caller's own, by name; ``api_key`` counts every request made with a key.
+    """
 
     recipient: tuple[Limit, ...] = ()
     client_ip: tuple[Limit, ...] = ()
+    without_client_ip: tuple[Limit, ...] = ()
     prefix: tuple[Limit, ...] = ()
+    country: tuple[Limit, ...] = ()
     app: tuple[Limit, ...] = ()
+    api_key: tuple[Limit, ...] = ()
+    keys: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +67,46 @@ class Exceeded:
     retry_after: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is left of a limit in its tightest window; the oldest count leaves it after ``reset``
+    milliseconds."""
+
+    limit: str
+    window: Limit
+    remaining: int
+    reset: int
+
+
 def shared_limits(
-    limits: Limits, *, app: str, client_ip: str | None, prefix: str
+    limits: Limits,
+    *,
+    app: str,
+    client_ip: str | None,
+    prefix: str,
+    country: str,
+    limit_keys: Mapping[str, str],
 ) -> tuple[LimitKey, ...]:
-    """The counters of a start that do not belong to the recipient."""
-    keys = [LimitKey("app", app, limits.app), LimitKey("prefix", prefix, limits.prefix)]
+    """The counters of a start that do not belong to the recipient. A caller's own keys are its app's."""
+    keys = [
+        LimitKey("app", app, limits.app),
+        LimitKey("prefix", prefix, limits.prefix),
+        LimitKey("country", country, limits.country),
+    ]
     if client_ip is not None:
         keys.append(LimitKey("client_ip", network_of(client_ip), limits.client_ip))
+    elif limits.client_ip:
+        keys.append(LimitKey("without_client_ip", app, limits.without_client_ip))
+    any_key = limits.keys.get(ANY_KEY, ())
+    keys += [
+        LimitKey(f"limit_keys.{name}", f"{app}|{value}", limits.keys.get(name, any_key))
+        for name, value in limit_keys.items()
+    ]
     return tuple(key for key in keys if key.windows)
 
 
 def network_of(address: str) -> str:
-    """What one end-user holds: an IPv4 address, or the /64 of an IPv6 address.
+    """What one end-user holds: an IPv4 address, or the /64 of an IPv6 address, in canonical form.
 
     Raises:
         ValueError: it is no IP address.
@@ -76,5 +115,5 @@ def network_of(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((int(parsed), _IPV6_HOST_PREFIX), strict=False))
+        return str(ipaddress.IPv6Network((int(parsed), _IPV6_HOST_PREFIX), strict=False))
     return str(parsed)

@@ -275,6 +275,7 @@ class Verification:
     transaction: Transaction | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    clients: tuple[str, ...] = ()
     status: Status = Status.PENDING
     closed_reason: Reason | None = None
     attempts_used: int = 0

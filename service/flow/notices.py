@@ -15,7 +15,8 @@ from service.domain.errors import (
 from service.domain.notice import LONGEST_AHEAD, NOTICE_LIFE, notice_status
 from service.domain.recipient import Recipient
 from service.domain.verification import Notice, Reason, Verification
-from service.flow.start import Idempotency, Start, Started, StartRequest
+from service.flow.idempotency import Idempotency
+from service.flow.start import Start, Started, StartRequest
 from service.store.keys import NOTICE, is_id
 from service.store.verifications import VerificationStore
 from service.telnyx.client import Cancellation, TelnyxClient

@@ -9,29 +9,25 @@ from service.domain import audit
 from service.domain.audit import EventType
 from service.domain.code import SALT_BYTES, Code
 from service.domain.errors import (
-    CountersignError,
-    CountryNotAllowedError,
-    IdempotencyInProgressError,
-    IdempotencyMismatchError,
     InvalidRequestError,
-    NumberTypeNotAllowedError,
-    RateLimitedError,
     RecipientOptedOutError,
     UnavailableError,
 )
-from service.domain.guard import Exceeded, Limits, shared_limits
+from service.domain.guard import Exceeded, Limits, Standing
+from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
-from service.domain.recipient import NumberType, Recipient
+from service.domain.recipient import Recipient
 from service.domain.text import TextError, Transaction, compose
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
 from service.flow.advance import Advance
+from service.flow.guard import Guard, Passed, Subject
 from service.flow.hashing import HashPool
+from service.flow.idempotency import Idempotency, Idempotent
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.keys import NOTICE, VERIFICATION, new_id
-from service.store.recipients import RecipientStore
-from service.store.reservations import Done, Mismatch, ReservationStore, Running
-from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
+from service.store.reservations import KEEP
+from service.store.verifications import Claim, Exists, VerificationStore
 from service.telemetry import Metrics
 
 
@@ -48,6 +44,7 @@ class StartRequest:
     senders: tuple[str, ...] | None = None
     locale: str | None = None
     client_ip: str | None = None
+    limit_keys: Mapping[str, str] = field(default_factory=dict)
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
@@ -56,28 +53,21 @@ class StartRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Idempotency:
-    """The caller's key, and the body that came with it; only a keyed digest of either is stored."""
-
-    key: str
-    body: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Started:
-    """``replayed``: an earlier request with the same Idempotency-Key started it."""
+    """``standings``: how the limits stand that it counted against. ``replayed``: an earlier request with
+    the same Idempotency-Key started it."""
 
     verification: Verification
+    standings: tuple[Standing, ...] = ()
     replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Senders by name, routes in order, and the number types that get no codes."""
+    """Senders by name, and routes in order."""
 
     senders: Mapping[str, Sender]
     routes: Sequence[Route]
-    refused_types: frozenset[NumberType]
     attempts: int
     resend_after: int
     app_name: str
@@ -90,26 +80,28 @@ class Start:
         self,
         *,
         store: VerificationStore,
-        recipients: RecipientStore,
-        reservations: ReservationStore,
+        idempotent: Idempotent,
+        guard: Guard,
         advance: Advance,
         tasks: Tasks,
         hashing: HashPool,
         keyring: Keyring,
         routing: Routing,
         limits: Limits,
+        budget: GuessBudget,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
-        self._recipients = recipients
-        self._reservations = reservations
+        self._idempotent = idempotent
+        self._guard = guard
         self._advance = advance
         self._tasks = tasks
         self._hashing = hashing
         self._keyring = keyring
         self._routing = routing
         self._limits = limits
+        self._budget = budget
         self._clock = clock
         self._metrics = metrics
 
@@ -125,73 +117,77 @@ class Start:
         recipient_id = self._keyring.lookup_id(request.recipient.e164)
         id_ = new_id(recipient_id, VERIFICATION if request.notice is None else NOTICE)
         if idempotency is None:
-            return Started(await self._start(request, id_, recipient_id, plan))
-        digest = self._keyring.digest("idempotency", f"{request.app}|{idempotency.key}")
-        fingerprint = self._keyring.digest("idempotent-body", idempotency.body)
-        reserved = await self._reserve(digest, fingerprint, id_)
-        if isinstance(reserved, Done):
-            return Started(await self._read(reserved.id), replayed=True)
-        try:
-            v = await self._start(request, reserved, recipient_id, plan)
-        except UnavailableError:
-            raise  # It may have been created: a retry goes on under the same id.
-        except CountersignError:
-            await self._reservations.release(digest)
-            raise
-        await self._reservations.finish(digest)
-        return Started(v)
+            return await self._start(request, id_, recipient_id, plan)
 
-    async def _reserve(self, digest: str, fingerprint: str, id_: str) -> str | Done:
-        found = await self._reservations.reserve(digest, fingerprint, id_, self._clock.now())
-        match found:
-            case Mismatch():
-                raise IdempotencyMismatchError(
-                    "This Idempotency-Key was used with another body; use a new key for a new request."
-                )
-            case Running():
-                raise IdempotencyInProgressError(
-                    "The first request with this Idempotency-Key is still at work.", 1
-                )
-            case Done():
-                return found
-            case _:
-                return found.id
+        async def start(reserved: str) -> Started:
+            return await self._start(request, reserved, recipient_id, plan, keep=KEEP)
+
+        async def replay(done: str) -> Started:
+            return Started(await self._read(done), replayed=True)
+
+        return await self._idempotent(request.app, idempotency, id_, start=start, replay=replay)
 
     async def _start(
-        self, request: StartRequest, id_: str, recipient_id: str, plan: tuple[Sender, ...]
-    ) -> Verification:
+        self,
+        request: StartRequest,
+        id_: str,
+        recipient_id: str,
+        plan: tuple[Sender, ...],
+        *,
+        keep: int = 0,
+    ) -> Started:
         self._hashing.check()
-        await self._take_limits(request, id_)
+        subject = Subject(
+            id=id_,
+            app=request.app,
+            actor=request.actor,
+            purpose=request.purpose,
+            recipient=request.recipient,
+            recipient_id=recipient_id,
+            client_ip=request.client_ip,
+            limit_keys=request.limit_keys,
+        )
+        passed = await self._guard.check(subject, has_route=bool(plan))
         v = self._verification(request, id_, recipient_id, plan)
-        created = await self._create(v, request)
-        if isinstance(created, Exists):
-            return await self._read(id_)
-        self._metrics.started(v.country, v.purpose)
-        await self._first_message(created)
-        return await self._read(id_)
+        created = await self._create(v, subject, passed, keep)
+        if isinstance(created, Claim):
+            self._metrics.started(v.country, v.purpose)
+            await self._first_message(created)
+        return Started(await self._read(id_), passed.standings)
 
-    async def _create(self, v: Verification, request: StartRequest) -> Claim | Exists:
+    async def _create(
+        self, v: Verification, subject: Subject, passed: Passed, keep: int
+    ) -> Claim | Exists:
         created_event = audit.of_verification(
-            EventType.VERIFICATION_CREATED, v, v.created_at, actor=request.actor
+            EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
         ) | {"plan": [sender.name for sender in v.plan]}
+        if passed.findings:
+            created_event["guard"] = [finding.to_event() for finding in passed.findings]
         superseded = audit.of_verification(
             EventType.VERIFICATION_CANCELED,
             v,
             v.created_at,
-            actor=request.actor,
+            actor=subject.actor,
             reason=Reason.SUPERSEDED,
         ) | {"superseded_by": v.id}
         salt = secrets.token_bytes(SALT_BYTES)
         created = await self._store.create(
-            v, salt, self._limits.recipient, created_event, superseded
+            v,
+            salt,
+            self._limits.recipient,
+            event=created_event,
+            superseded=superseded,
+            blocked=subject.blocked(v.created_at),
+            keep=keep,
         )
-        if isinstance(created, OptedOut):
-            raise RecipientOptedOutError(
-                "The recipient asked for no more messages; they can text START to any sender."
-            )
+        if isinstance(created, Claim | Exists):
+            return created
+        await self._guard.give_back(subject, passed)
         if isinstance(created, Exceeded):
-            raise self._rate_limited(created)
-        return created
+            raise self._guard.used_up(created)
+        raise RecipientOptedOutError(
+            "The recipient asked for no more messages; they can text START to any sender."
+        )
 
     async def _first_message(self, claim: Claim) -> None:
         """Wait until the first message is accepted, at most the budget; the work goes on after it."""
@@ -211,30 +207,6 @@ class Start:
                 return
             progress = following
 
-    async def _take_limits(self, request: StartRequest, id_: str) -> None:
-        keys = shared_limits(
-            self._limits,
-            app=request.app,
-            client_ip=request.client_ip,
-            prefix=request.recipient.prefix,
-        )
-        if request.client_ip is None and self._limits.client_ip:
-            self._metrics.without_client_ip()
-        exceeded = await self._recipients.take_limits(
-            keys, id_, self._clock.now(), self._keyring.digest
-        )
-        if exceeded is not None:
-            raise self._rate_limited(exceeded)
-
-    def _rate_limited(self, exceeded: Exceeded) -> RateLimitedError:
-        self._metrics.limited(exceeded.limit)
-        return RateLimitedError(
-            exceeded.limit,
-            exceeded.retry_after / 1000,
-            exceeded.window.count,
-            exceeded.window.seconds,
-        )
-
     async def _read(self, id_: str) -> Verification:
         v = await self._store.get(id_)
         if v is None:
@@ -242,21 +214,15 @@ class Start:
         return v
 
     def _plan(self, request: StartRequest) -> tuple[Sender, ...]:
-        country = request.recipient.country
-        names = plan_for(country, self._routing.routes)
-        if names is None:
-            raise CountryNotAllowedError(f"No route covers the country {country}.")
-        kind = request.recipient.number_type
-        if kind in self._routing.refused_types:
-            raise NumberTypeNotAllowedError(
-                f"The number is of the type {kind}, which gets no codes.", {"number_type": kind}
-            )
+        """The senders in order; none where no route covers the country, which the guard refuses."""
+        names = plan_for(request.recipient.country, self._routing.routes)
         if request.senders is not None:
             unknown = unknown_senders(request.senders, self._routing.senders)
             if unknown:
                 raise InvalidRequestError.at("/senders", "names a sender that is not configured")
-            names = request.senders
-        plan = tuple(self._routing.senders[name] for name in names)
+        if names is None:
+            return ()
+        plan = tuple(self._routing.senders[name] for name in request.senders or names)
         return _able_to_say(plan, request)
 
     def _check_text(self, request: StartRequest) -> None:
@@ -299,6 +265,13 @@ class Start:
             transaction=request.transaction,
             notice=request.notice,
             metadata=request.metadata,
+            clients=self._budget.clients(
+                self._keyring.digest,
+                app=request.app,
+                recipient_id=recipient_id,
+                client_ip=request.client_ip,
+                limit_keys=request.limit_keys,
+            ),
             resend_after=now + self._routing.resend_after,
         )
 

@@ -7,7 +7,8 @@ from service.domain import audit
 from service.domain.audit import EventType
 from service.domain.code import Code
 from service.domain.decide import ATTEMPT_GRACE
-from service.domain.errors import VerificationClosedError, unknown_verification
+from service.domain.errors import RateLimitedError, VerificationClosedError, unknown_verification
+from service.domain.guard import Exceeded
 from service.domain.keyring import Keyring
 from service.domain.verification import Reason, Status, Verification
 from service.flow.hashing import HashPool
@@ -50,6 +51,7 @@ class Verify:
         Raises:
             NotFoundError: no such verification of this app.
             VerificationClosedError: it has ended, or its attempts are used up.
+            RateLimitedError: the recipient's guess budget is used up; nothing was compared.
             UnavailableError: the hash pool is full; the attempt was not counted.
         """
         if not is_id(id_, VERIFICATION):
@@ -67,9 +69,15 @@ class Verify:
     async def _count(self, id_: str, app: str, actor: str) -> Attempt:
         now = self._clock.now()
         event = audit.of_attempt(EventType.ATTEMPT_COUNTED, id_, app, now, actor)
-        counted = await self._store.count_attempt(id_, app, now, now + ATTEMPT_GRACE, event)
+        blocked = audit.of_attempt(EventType.GUARD_BLOCKED, id_, app, now, actor)
+        counted = await self._store.count_attempt(
+            id_, app, now, now + ATTEMPT_GRACE, event=event, blocked=blocked
+        )
         if isinstance(counted, Attempt):
             return counted
+        if isinstance(counted, Exceeded):
+            self._metrics.limited(counted.limit)
+            raise RateLimitedError.of(counted)
         match counted[0]:
             case "unknown":
                 raise unknown_verification()

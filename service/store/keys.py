@@ -96,6 +96,14 @@ class RecipientKeys:
     def audit(self) -> str:
         return f"{self.prefix}audit"
 
+    def guesses(self, app: str) -> str:
+        """The guess budget of the app; ``count_attempt.lua`` builds the same name."""
+        return f"{self.prefix}g:{self.recipient_id}:{app}"
+
+    def known(self, app: str) -> str:
+        """The clients that were approved for the app; ``count_attempt.lua`` builds the same name."""
+        return f"{self.prefix}k:{self.recipient_id}:{app}"
+
     def pending(self, app: str, purpose: str) -> str:
         return f"{self.prefix}p:{self.recipient_id}:{app}:{purpose}"
 

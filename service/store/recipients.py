@@ -1,17 +1,14 @@
-"""Opt-outs, and the limits that do not belong to a recipient."""
+"""Opt-outs."""
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.domain.audit import Event, EventType, of_opt_out
-from service.domain.guard import Exceeded, LimitKey
 from service.store import keys
 from service.store.connection import Connection
 from service.store.keys import RecipientKeys
 from service.store.records import dump
-from service.store.scripts import Call, Scripts
-from service.store.verifications import exceeded
+from service.store.scripts import Scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +90,6 @@ class RecipientStore:
             else:
                 rank += len(ids)
         return OptOutPage(found, (partition, rank) if partition < keys.PARTITIONS else None)
-
-    async def take_limits(
-        self, limits: Sequence[LimitKey], member: str, now: int, digest: Callable[[str, str], str]
-    ) -> Exceeded | None:
-        """Count a start against each limit, in one round trip; the first that is used up."""
-        calls = [
-            Call(
-                "take_limit",
-                {"limit": keys.shared_limit(key.limit, digest(key.limit, key.value))},
-                {
-                    "windows": ",".join(f"{w.count}/{w.seconds}" for w in key.windows),
-                    "member": member,
-                    "now": now,
-                },
-            )
-            for key in limits
-        ]
-        replies = await self._scripts.run_all(calls) if calls else []
-        for key, reply in zip(limits, replies, strict=True):
-            if reply[0] == "limited":
-                return exceeded(key.limit, reply)
-        return None
 
 
 @dataclass(frozen=True, slots=True)

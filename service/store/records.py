@@ -55,6 +55,8 @@ def pairs(flat: object) -> dict[str, str]:
 def dump_base(v: Verification) -> str:
     base = {name: getattr(v, name) for name in _BASE_FIELDS if getattr(v, name) is not None}
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
+    if v.clients:
+        base["clients"] = v.clients
     if v.transaction is not None:
         base["transaction"] = asdict(v.transaction)
     if v.notice is not None:
@@ -88,12 +90,14 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
     base = json.loads(fields["base"])
     plan = tuple(senders[name] for name in base.pop("plan") if name in senders)
     transaction, notice = base.pop("transaction", None), base.pop("notice", None)
+    clients = tuple(base.pop("clients", ()))
     proven = fields.get("proven")
     closed = fields.get("reason")
     return Verification(
         id=id_,
         plan=plan,
         **base,
+        clients=clients,
         transaction=Transaction(**transaction) if transaction else None,
         notice=Notice(**notice) if notice else None,
         status=Status(fields["status"]),

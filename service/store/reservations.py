@@ -4,10 +4,13 @@ A reservation fixes the verification's id before anything is created. A retry af
 under the same id, and the create script refuses a second one, so no retry sends a second message.
 """
 
+import json
 from dataclasses import dataclass
 
+from service.domain.errors import FINAL_REFUSALS, CountersignError
 from service.store import keys
 from service.store.connection import Connection
+from service.store.records import dump
 from service.store.scripts import Scripts
 
 KEEP = 24 * 3600 * 1000
@@ -16,9 +19,10 @@ KEEP = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """This request is the one that starts the verification ``id``."""
+    """This request is the one that starts the verification ``id``; its hold ends at ``until``."""
 
     id: str
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ class ReservationStore:
 
     async def reserve(
         self, digest: str, fingerprint: str, id_: str, now: int
-    ) -> Reserved | Done | Running | Mismatch:
+    ) -> Reserved | Done | Running | Mismatch | CountersignError:
+        """Take the key, or say what became of it: an error is the refusal that it got."""
+        until = now + self._running
         reply = await self._scripts.run(
             "reserve",
             {"reservation": keys.reservation(digest)},
@@ -58,24 +64,50 @@ class ReservationStore:
                 "fingerprint": fingerprint,
                 "id": id_,
                 "now": now,
-                "running_until": now + self._running,
+                "running_until": until,
                 "keep": KEEP,
             },
         )
         match reply[0]:
             case "reserved":
-                return Reserved(reply[1])
+                return Reserved(reply[1], until)
             case "done":
                 return Done(reply[1])
+            case "refused":
+                return _load(reply[1])
             case "running":
                 return Running(int(reply[1]))
             case _:
                 return Mismatch()
 
-    async def finish(self, digest: str) -> None:
+    async def finish(self, digest: str, held: Reserved) -> None:
         """The request is answered: further ones get the same verification."""
-        await self._connection.command("HSET", keys.reservation(digest), "running_until", "0")
+        await self._settle(digest, held, 0)
 
-    async def release(self, digest: str) -> None:
-        """The request was refused and nothing was created: the key is free again."""
-        await self._connection.command("DEL", keys.reservation(digest))
+    async def refuse(self, digest: str, held: Reserved, refusal: CountersignError) -> None:
+        """The request is refused for good: further ones get the same refusal."""
+        found = {"slug": refusal.slug, "detail": refusal.detail, "members": refusal.members}
+        await self._settle(digest, held, 0, dump(found))
+
+    async def let_go(self, digest: str, held: Reserved, now: int) -> None:
+        """The request came to nothing that lasts: the same one may be tried again at once."""
+        await self._settle(digest, held, now)
+
+    async def _settle(self, digest: str, held: Reserved, until: int, refusal: str = "") -> None:
+        await self._scripts.run(
+            "settle_reservation",
+            {"reservation": keys.reservation(digest)},
+            {
+                "id": held.id,
+                "held_until": held.until,
+                "running_until": until,
+                "refusal": refusal,
+            },
+        )
+
+
+def _load(refusal: str) -> CountersignError:
+    found = json.loads(refusal)
+    error = FINAL_REFUSALS[found["slug"]](found["detail"], found["members"])
+    error.replayed = True
+    return error

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from service.domain.audit import Event
 from service.domain.guard import Exceeded, Limit
+from service.domain.guess_budget import GuessBudget
 from service.domain.plan import Sender
 from service.domain.verification import Delivery, Outcome, Reason, Report, Status, Verification
 from service.store import keys
@@ -24,6 +25,9 @@ from service.store.scripts import Names, Reply, Scripts
 
 MOST_REPORTS = 16
 _DUE_BATCH = 32
+MOST_CLIENTS = 16
+KEEP_CLIENTS = 90 * 24 * 3600 * 1000
+"""How long (milliseconds) a client stays known after its last approval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,15 @@ class VerificationStore:
         *,
         lease: int,
         retention: int,
+        budget: GuessBudget = GuessBudget(),  # noqa: B008 - frozen
     ) -> None:
         self._connection = connection
         self._scripts = scripts
         self._senders = senders
         self._lease = lease
         self._retention = retention
+        limit = budget.limit
+        self._budget = f"{limit.count}/{limit.seconds}/{budget.reserve}"
 
     async def get(self, id_: str) -> Verification | None:
         if not keys.is_id(id_):
@@ -87,10 +94,14 @@ class VerificationStore:
         v: Verification,
         salt: bytes,
         windows: Sequence[Limit],
+        *,
         event: Event,
         superseded: Event,
+        blocked: Event,
+        keep: int = 0,
     ) -> Claim | Exceeded | OptedOut | Exists:
-        """Create, and hold the lease at once: the creator is the first to advance it."""
+        """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
+        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
         lease = secrets.token_hex(8)
         reply = await self._scripts.run(
@@ -105,6 +116,8 @@ class VerificationStore:
                 "pending": of_recipient.pending(v.app, v.id if v.notice else v.purpose),
                 "opt_out": of_recipient.opt_out,
                 "limit": of_recipient.limit,
+                "guesses": of_recipient.guesses(v.app),
+                "known": of_recipient.known(v.app),
             },
             {
                 "id": v.id,
@@ -116,13 +129,15 @@ class VerificationStore:
                 "attempts": v.attempts_allowed,
                 "expires_at": v.expires_at,
                 "ttl": v.expires_at - v.created_at,
-                "retention": v.expires_at - v.created_at + self._retention,
+                "retention": v.expires_at - v.created_at + max(self._retention, keep),
                 "resend_after": v.resend_after,
                 "lease": lease,
                 "lease_until": v.created_at + self._lease,
                 "windows": _windows(windows),
+                "budget": "" if v.notice else self._budget,
                 "event": dump(event),
                 "superseded_event": dump(superseded),
+                "blocked_event": dump(blocked),
             },
         )
         match reply[0]:
@@ -130,6 +145,8 @@ class VerificationStore:
                 return OptedOut()
             case "exists":
                 return Exists()
+            case "over_budget":
+                return exceeded("wrong_codes", reply)
             case "limited":
                 return exceeded("recipient", reply)
             case _:
@@ -286,8 +303,8 @@ class VerificationStore:
         return reply[0]
 
     async def count_attempt(
-        self, id_: str, app: str, now: int, grace_until: int, event: Event
-    ) -> Attempt | Reply:
+        self, id_: str, app: str, now: int, grace_until: int, *, event: Event, blocked: Event
+    ) -> Attempt | Exceeded | Reply:
         """Count before comparing; otherwise ``unknown``, ``closed`` status or ``exhausted``."""
         k = VerificationKeys(id_)
         reply = await self._scripts.run(
@@ -295,12 +312,17 @@ class VerificationStore:
             {"record": k.record, "codes": k.codes, "due": k.due, "audit": k.audit},
             {
                 "id": id_,
+                "prefix": k.prefix,
                 "app": app,
                 "now": now,
                 "grace_until": grace_until,
+                "budget": self._budget,
                 "event": dump(event),
+                "blocked_event": dump(blocked),
             },
         )
+        if reply[0] == "limited":
+            return exceeded("wrong_codes", reply)
         if reply[0] != "ok":
             return reply
         v = load(id_, pairs(reply[2:]), self._senders)
@@ -310,15 +332,23 @@ class VerificationStore:
         self, v: Verification, now: int, digest: bytes, events: Sequence[Event]
     ) -> Reply:
         """Compare: ``approved`` delivery remaining, ``rejected`` remaining, ``locked`` or ``closed``
-        status. ``events``: for approved, rejected and locked."""
+        status. ``v``: as it was read when the attempt was counted. ``events``: for approved, rejected
+        and locked."""
         approved, rejected, locked = map(dump, events)
+        of_recipient = RecipientKeys(v.recipient_id)
         return await self._scripts.run(
             "settle_attempt",
-            _closing_keys(VerificationKeys(v.id), v.recipient_id),
+            _closing_keys(VerificationKeys(v.id), v.recipient_id)
+            | {"guesses": of_recipient.guesses(v.app), "known": of_recipient.known(v.app)},
             {
                 "id": v.id,
                 "now": now,
                 "digest": digest.hex(),
+                "guess": f"{v.id}:{v.attempts_used}",
+                "clients": ",".join(v.clients),
+                "most_clients": MOST_CLIENTS,
+                "keep_clients": KEEP_CLIENTS,
+                "budget": self._budget,
                 "approved_event": approved,
                 "rejected_event": rejected,
                 "locked_event": locked,

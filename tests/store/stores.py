@@ -43,7 +43,9 @@ class Stores:
     async def create(self, v: Verification, *windows: Limit) -> Claim | Exists | OptedOut | object:
         event = of_verification(EventType.VERIFICATION_CREATED, v, v.created_at, actor="key")
         superseded = of_verification(EventType.VERIFICATION_CANCELED, v, v.created_at, actor="key")
-        return await self.verifications.create(v, SALT, windows, event, superseded)
+        return await self.verifications.create(
+            v, SALT, windows, event=event, superseded=superseded, blocked={"type": "guard.blocked"}
+        )
 
     async def created(self, **changes: object) -> Claim:
         claim = await self.create(verification(**changes))

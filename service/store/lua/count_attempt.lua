@@ -1,8 +1,8 @@
--- Counts an attempt before anything is compared.
+-- Counts an attempt, on the verification and in the recipient's guess budget, before anything is compared.
 -- keys: record codes due audit
--- args: id app now grace_until event
--- include: audit
--- reply: ok salt fields... | unknown | closed status | exhausted
+-- args: id prefix app now grace_until budget event blocked_event
+-- include: audit guesses
+-- reply: ok salt fields... | unknown | closed status | exhausted | limited count seconds wait
 if redis.call('HGET', record, 'app') ~= app then return { 'unknown' } end
 local status = redis.call('HGET', record, 'status')
 if status ~= 'pending' and status ~= 'undeliverable' then return { 'closed', status } end
@@ -12,7 +12,25 @@ if tonumber(redis.call('HGET', record, 'expires_at')) <= tonumber(now)
 end
 local allowed = tonumber(redis.call('HGET', record, 'attempts_allowed'))
 if tonumber(redis.call('HGET', record, 'attempts') or '0') >= allowed then return { 'exhausted' } end
+
+local base = cjson.decode(redis.call('HGET', record, 'base'))
+-- Same recipient, so same partition and slot: the keys may be built here.
+local guesses = prefix .. 'g:' .. base.recipient_id .. ':' .. app
+local known = prefix .. 'k:' .. base.recipient_id .. ':' .. app
+local over = over_budget(guesses, known, base.clients or {}, budget, tonumber(now))
+if over then
+  -- Once for a verification: who goes on guessing must not fill the trail.
+  if redis.call('HSETNX', record, 'over_budget', now) == 1 then
+    local fields = limit_fields('wrong_codes', over)
+    for _, name in ipairs({ 'purpose', 'masked', 'country' }) do fields[name] = base[name] end
+    fields.recipient = base.recipient_id
+    append_audit_with(blocked_event, fields)
+  end
+  return over
+end
+
 local used = redis.call('HINCRBY', record, 'attempts', 1)
+log_guess(guesses, '?' .. id .. ':' .. used, now, budget, tonumber(now))
 redis.call('HSET', record, 'attempt_at', now)
 redis.call('HINCRBY', record, 'rev', 1)
 if used >= allowed and status == 'pending' then

@@ -1,12 +1,26 @@
 -- Creates a verification, leased by its creator, and cancels the one that it supersedes.
--- keys: record codes due active pending opt_out limit audit
--- args: id prefix now base salt app attempts expires_at ttl retention resend_after lease lease_until windows event superseded_event
--- include: audit window close
--- reply: ok | exists | opted_out | limited count seconds wait
+-- keys: record codes due active pending opt_out limit guesses known audit
+-- args: id prefix now base salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event
+-- include: audit window guesses close
+-- reply: ok | exists | opted_out | over_budget count seconds wait | limited count seconds wait
 if redis.call('EXISTS', record) == 1 then return { 'exists' } end
-if redis.call('EXISTS', opt_out) == 1 then return { 'opted_out' } end
+if redis.call('EXISTS', opt_out) == 1 then
+  append_audit_with(blocked_event, { rule = 'opt_out' })
+  return { 'opted_out' }
+end
+-- No message for a code that this client could not have compared. A notice has none: its budget is empty.
+local over = budget ~= '' and
+  over_budget(guesses, known, cjson.decode(base).clients or {}, budget, tonumber(now))
+if over then
+  append_audit_with(blocked_event, limit_fields('wrong_codes', over))
+  over[1] = 'over_budget'
+  return over
+end
 local verdict = take(limit, windows, id, tonumber(now))
-if verdict[1] ~= 'ok' then return verdict end
+if verdict[1] ~= 'ok' then
+  append_audit_with(blocked_event, limit_fields('recipient', verdict))
+  return verdict
+end
 
 local older = redis.call('GET', pending)
 if older then

@@ -1,10 +1,13 @@
 -- Compares a counted attempt with every code sent, approves at most once, locks after the last.
--- keys: record codes due active audit
--- args: id now digest approved_event rejected_event locked_event
--- include: audit close
+-- keys: record codes due active guesses known audit
+-- args: id now digest guess clients most_clients keep_clients budget approved_event rejected_event locked_event
+-- include: audit close guesses settle_guess
 -- reply: approved number remaining | rejected remaining | locked | closed status
 local status = redis.call('HGET', record, 'status')
-if status ~= 'pending' and status ~= 'undeliverable' then return { 'closed', status } end
+if status ~= 'pending' and status ~= 'undeliverable' then
+  redis.call('ZREM', guesses, '?' .. guess) -- nothing is compared
+  return { 'closed', status }
+end
 
 local proven = ''
 local stored = redis.call('HGETALL', codes)
@@ -19,10 +22,12 @@ local allowed = tonumber(redis.call('HGET', record, 'attempts_allowed'))
 local remaining = math.max(allowed - tonumber(redis.call('HGET', record, 'attempts')), 0)
 if proven ~= '' then
   redis.call('HSET', record, 'proven', proven)
+  guess_was_right(guesses, known, guess, clients, most_clients, keep_clients, now)
   close(record, codes, id, 'approved', 'approved', now, false)
   append_audit_with(approved_event, { delivery = tonumber(proven), attempts_remaining = remaining })
   return { 'approved', proven, tostring(remaining) }
 end
+guess_was_wrong(guesses, guess, budget, now)
 -- Attempts under way count as used but may yet be right: only the last to settle locks.
 if redis.call('HINCRBY', record, 'settled', 1) >= allowed then
   close(record, codes, id, 'locked', 'attempts_exhausted', now, false)

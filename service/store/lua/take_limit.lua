@@ -2,5 +2,5 @@
 -- keys: limit
 -- args: windows member now
 -- include: window
--- reply: ok | limited count seconds wait
+-- reply: ok count seconds remaining reset | limited count seconds wait
 return take(limit, windows, member, tonumber(now))

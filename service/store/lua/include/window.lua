@@ -1,12 +1,16 @@
 -- A sliding log: every count is kept with its time, so that no burst passes at a window's edge.
--- `windows` is "count/seconds,count/seconds"; times are milliseconds.
+-- `windows` is "count/seconds,count/seconds"; times are milliseconds. A member counts once, so that a
+-- start that is tried again under its id is not refused by itself.
 local function take(log, windows, member, now)
-  local longest, held = 0, nil
+  local counted = redis.call('ZSCORE', log, member)
+  local longest, held, tightest = 0, nil, nil
   for count, seconds in string.gmatch(windows, '(%d+)/(%d+)') do
     local length = tonumber(seconds) * 1000
     longest = math.max(longest, length)
     local since = '(' .. string.format('%.0f', now - length)
-    if redis.call('ZCOUNT', log, since, '+inf') >= tonumber(count) then
+    local used = redis.call('ZCOUNT', log, since, '+inf')
+    local left = tonumber(count) - used - (counted and 0 or 1)
+    if left < 0 and not counted then
       -- Free again when the oldest of the last `count` entries leaves the window.
       local oldest = redis.call('ZREVRANGE', log, tonumber(count) - 1, tonumber(count) - 1, 'WITHSCORES')
       local wait = tonumber(oldest[2]) + length - now
@@ -14,14 +18,19 @@ local function take(log, windows, member, now)
         held = { wait = wait, count = count, seconds = seconds }
       end
     end
+    if not tightest or left < tightest.left then
+      tightest = { left = left, count = count, seconds = seconds, length = length, since = since }
+    end
   end
   if held then
     return { 'limited', held.count, held.seconds, string.format('%.0f', held.wait) }
   end
-  if longest > 0 then
-    redis.call('ZREMRANGEBYSCORE', log, '-inf', string.format('%.0f', now - longest))
-    redis.call('ZADD', log, now, member)
-    redis.call('PEXPIRE', log, longest)
-  end
-  return { 'ok' }
+  if not tightest then return { 'ok' } end
+  redis.call('ZREMRANGEBYSCORE', log, '-inf', string.format('%.0f', now - longest))
+  redis.call('ZADD', log, 'NX', now, member)
+  redis.call('PEXPIRE', log, longest)
+  local oldest = redis.call('ZRANGEBYSCORE', log, tightest.since, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  local reset = tonumber(oldest[2] or now) + tightest.length - now
+  return { 'ok', tightest.count, tightest.seconds, tostring(math.max(tightest.left, 0)),
+    string.format('%.0f', reset) }
 end

@@ -1,0 +1,68 @@
+"""The limits that do not belong to a recipient, and what they refused."""
+
+from collections.abc import Callable, Sequence
+
+from service.domain.audit import Event
+from service.domain.guard import Exceeded, Limit, LimitKey, Standing
+from service.store import keys
+from service.store.connection import Connection
+from service.store.keys import RecipientKeys
+from service.store.records import dump
+from service.store.scripts import Call, Reply, Scripts
+from service.store.verifications import exceeded
+
+
+class LimitStore:
+    """``digest`` is keyed: no address, prefix or key of a caller's stands in Redis."""
+
+    def __init__(
+        self, connection: Connection, scripts: Scripts, digest: Callable[[str, str], str]
+    ) -> None:
+        self._connection = connection
+        self._scripts = scripts
+        self._digest = digest
+
+    async def take(
+        self, limits: Sequence[LimitKey], member: str, now: int
+    ) -> tuple[Standing, ...] | Exceeded:
+        """Count ``member`` once against each limit, in one round trip.
+
+        Of several that are used up the one that is free again last is given. What the others counted
+        stays counted until it is given back.
+        """
+        calls = [
+            Call(
+                "take_limit",
+                {"limit": self._key(key)},
+                {
+                    "windows": ",".join(f"{w.count}/{w.seconds}" for w in key.windows),
+                    "member": member,
+                    "now": now,
+                },
+            )
+            for key in limits
+        ]
+        replies = await self._scripts.run_all(calls) if calls else []
+        found = list(zip(limits, replies, strict=True))
+        refused = [exceeded(key.limit, reply) for key, reply in found if reply[0] == "limited"]
+        if refused:
+            return max(refused, key=lambda one: one.retry_after)
+        return tuple(_standing(key.limit, reply) for key, reply in found)
+
+    async def give_back(self, limits: Sequence[LimitKey], member: str) -> None:
+        """A start was refused after all: it counts against nothing."""
+        if limits:
+            await self._connection.commands([("ZREM", self._key(key), member) for key in limits])
+
+    async def record_blocked(self, recipient_id: str, event: Event) -> None:
+        """Record a refusal that no script of the recipient's wrote down."""
+        audit = RecipientKeys(recipient_id).audit
+        await self._scripts.run("block", {"audit": audit}, {"event": dump(event)})
+
+    def _key(self, key: LimitKey) -> str:
+        return keys.shared_limit(key.limit, self._digest(key.limit, key.value))
+
+
+def _standing(limit: str, reply: Reply) -> Standing:
+    window = Limit(int(reply[1]), int(reply[2]))
+    return Standing(limit, window, int(reply[3]), int(reply[4]))
