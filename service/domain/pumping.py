@@ -29,7 +29,7 @@ RULE = "pumping"
 _RUN_DIGITS = 2
 _HOUR, _DAY = 3_600, 86_400
 _PROBATION = 24 * 3_600_000
-_PROBATION_SHARE = 0.25
+_PROBATION_SHARE, _REGAINED = 0.25, 0.2
 _PRIOR = 20
 """How many proven codes of the past weigh as much as the assumption of ``min_conversion``."""
 _RUSH = 0.5
@@ -65,10 +65,10 @@ class Exemption(StrEnum):
 
 
 FLOORS: Mapping[Dimension, tuple[int, int]] = {
-    Dimension.RUN: (6, 10),
-    Dimension.PREFIX: (15, 40),
-    Dimension.CLIENT: (10, 30),
-    Dimension.COUNTRY: (50, 90),
+    Dimension.RUN: (8, 14),
+    Dimension.PREFIX: (20, 50),
+    Dimension.CLIENT: (20, 60),
+    Dimension.COUNTRY: (50, 100),
     Dimension.APP: (70, 300),
 }
 
@@ -198,7 +198,8 @@ def _trip(
     for window, count, floor, peak in windows:
         allowed = max(float(floor), policy.share * peak)
         if block is not None:
-            allowed = min(allowed, math.ceil(allowed * _PROBATION_SHARE) + count.proven)
+            regained = math.ceil(allowed * _PROBATION_SHARE) + count.proven * _REGAINED
+            allowed = min(allowed, regained)
         threshold = math.floor(allowed + usual * count.proven)
         if count.unproven > threshold:
             strikes = block.strikes + 1 if block is not None else 1

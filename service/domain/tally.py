@@ -77,9 +77,8 @@ class _Ring:
         return bucket
 
     def write_off(self) -> None:
-        for bucket in self.buckets:
-            bucket.sent = bucket.proven
-        self.sent = self.proven
+        self.buckets.clear()
+        self.sent = self.proven = 0
 
 
 class Tally:
@@ -99,10 +98,9 @@ class Tally:
         day = self._days.add(now, sent, proven)
         day.peak = max(day.peak, hour.proven)
 
-    def write_off(self, now: int) -> None:
-        """Begin the windows anew, as if all that was sent in them had been proven. The days stay."""
+    def write_off(self) -> None:
+        """Begin the windows anew. The days stay: what was proven there is still what is usual."""
         for ring in (self._minutes, self._hours):
-            ring.at(now)
             ring.write_off()
 
     def figures(self, now: int) -> Figures:
@@ -116,8 +114,3 @@ class Tally:
             peak_hour=max(day.peak for day in self._days.buckets),
             peak_day=max(day.proven for day in self._days.buckets),
         )
-
-    @property
-    def has_proven(self) -> bool:
-        """Whether anything was proven in the days that it remembers."""
-        return self._days.proven > 0
