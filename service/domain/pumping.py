@@ -28,7 +28,8 @@ from service.domain.tally import Count, Figures
 RULE = "pumping"
 _RUN_DIGITS = 2
 _HOUR, _DAY = 3_600, 86_400
-_PROBATION = 24 * 3_600_000
+PROBATION = 24 * 3_600_000
+"""How long (milliseconds) a key is on probation after its block, and its strikes are remembered."""
 _PROBATION_SHARE, _REGAINED = 0.25, 0.2
 _PRIOR = 20
 """How many proven codes of the past weigh as much as the assumption of ``min_conversion``."""
@@ -148,6 +149,22 @@ class Suspicion:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What a verification's record keeps: the keyed digests that it counts under, why it was not judged,
+    and whether it was sent only because nothing is blocked yet (it then counts under none)."""
+
+    keys: Mapping[str, str]
+    exempt: str | None = None
+    suspected: bool = False
+
+    def to_event(self) -> dict[str, object]:
+        event: dict[str, object] = {"keys": dict(self.keys)}
+        if self.exempt is not None:
+            event["exempt"] = self.exempt
+        return event
+
+
 def values_of(recipient: Recipient, *, app: str, client_ip: str | None) -> dict[Dimension, str]:
     """What a start counts under. The last two digits are the run's: whoever counts numbers up or down
     stays in it."""
@@ -187,7 +204,7 @@ def _trip(
     dimension: Dimension, standing: Standing, policy: PumpingPolicy, now: int
 ) -> Block | None:
     figures, block = standing.figures, standing.block
-    if block is not None and now >= block.until + _PROBATION:
+    if block is not None and now >= block.until + PROBATION:
         block = None
     hourly, daily = policy.floors[dimension]
     windows: Sequence[tuple[int, Count, int, int]] = (

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 MINUTES, HOURS, DAYS = 60, 24, 15
 """How many buckets are kept of each: two windows, and today with the 14 days before."""
-KEEP_PROVEN, KEEP_UNPROVEN = DAYS * DAY, 25 * HOUR
-"""How long (milliseconds) an idle tally lives: history is only what was proven."""
+KEEP_PROVEN, KEEP_UNPROVEN = DAYS * DAY, 49 * HOUR
+"""How long (milliseconds) an idle tally lives: history is what was proven; without any, the longest block and
+its probation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,29 @@ class Connection:
         """Run a loaded script. Raises NoScriptError if the server does not know it."""
         return await self._guard(self._client.evalsha(sha, len(keys), *keys, *args))
 
+    async def evalshas(self, batch: Sequence[Sequence[str | float | bytes]]) -> list[Any]:
+        """Several EVALSHA in one round trip; ``None`` for each whose script the server does not know."""
+        if isinstance(self._client, RedisCluster):
+            return list(await asyncio.gather(*(self._known(parts) for parts in batch)))
+        pipeline = self._client.pipeline(transaction=False)
+        for parts in batch:
+            pipeline.execute_command(*parts)
+        replies = await self._guard(pipeline.execute(raise_on_error=False))
+        return [await self._known_reply(reply) for reply in replies]
+
+    async def _known(self, parts: Sequence[str | float | bytes]) -> Any:
+        try:
+            return await self.command(*parts)
+        except NoScriptError:
+            return None
+
+    async def _known_reply(self, reply: Any) -> Any:
+        if isinstance(reply, NoScriptError):
+            return None
+        if isinstance(reply, Exception):
+            await self._guard(_raise(reply))
+        return reply
+
     async def eval(self, source: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         return await self._guard(self._client.eval(source, len(keys), *keys, *args))
 
@@ -139,6 +162,10 @@ class Connection:
         ) as error:
             log.warning("redis.unavailable", error=type(error).__name__)
             raise _unavailable() from error
+
+
+async def _raise(error: Exception) -> None:
+    raise error
 
 
 _TRANSIENT = (

@@ -113,6 +113,11 @@ def shared_limit(name: str, digest: str) -> str:
     return f"{prefix(partition_of(digest))}l:{digest}:{name}"
 
 
+def tally(dimension: str, digest: str) -> str:
+    """The sends and proven codes of a prefix, a country ..., by its keyed digest."""
+    return f"{prefix(partition_of(digest))}t:{dimension}:{digest}"
+
+
 def reservation(digest: str) -> str:
     """The reservation of an Idempotency-Key, by the keyed digest of app and key."""
     return f"{prefix(partition_of(digest))}i:{digest}"
