@@ -19,6 +19,7 @@ from service.flow.guard import Guard
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
 from service.flow.notices import Notices
+from service.flow.pumping import Pumping
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
@@ -26,6 +27,7 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
 from service.store.limits import LimitStore
+from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
@@ -135,20 +137,34 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
+    limit_store = LimitStore(connection, scripts, keyring.digest)
+    pumping = Pumping(
+        store=PumpingStore(connection, scripts),
+        limits=limit_store,
+        policy=settings.guard.pumping.policy(),
+        digest=keyring.digest,
+        clock=clock,
+        metrics=metrics,
+    )
     facts = Facts(
         store=store,
         recipients=recipients,
         advance=advance,
         tasks=tasks,
+        pumping=pumping,
         keyring=keyring,
         policy=policy,
         resend_after=messages.resend_after,
         clock=clock,
     )
     limits = settings.limits_()
-    limit_store = LimitStore(connection, scripts, keyring.digest)
     guard = Guard(
-        store=limit_store, limits=limits, rules=settings.rules(), clock=clock, metrics=metrics
+        store=limit_store,
+        limits=limits,
+        rules=settings.rules(),
+        pumping=pumping,
+        clock=clock,
+        metrics=metrics,
     )
     # A request may wait for its budget, the store and the hash pool before it is answered.
     reservations = ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000)
@@ -166,7 +182,15 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
-    verify = Verify(store=store, hashing=hashing, keyring=keyring, clock=clock, metrics=metrics)
+    verify = Verify(
+        store=store,
+        hashing=hashing,
+        keyring=keyring,
+        pumping=pumping,
+        tasks=tasks,
+        clock=clock,
+        metrics=metrics,
+    )
     notices = Notices(
         start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
     )

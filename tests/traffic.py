@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from service.domain.ledger import Keys, Ledger
 from service.domain.pumping import Dimension
-from service.domain.tally import DAY, HOUR
+from service.domain.tally import DAY
 
 SECOND = 1_000
 T0 = 20_000 * DAY

@@ -34,7 +34,9 @@ class Ledger:
 
     def start(self, keys: Keys, now: int, *, exempt: bool = False) -> Suspicion | None:
         """Count a message, and judge it; one that is refused counts against nothing."""
-        entries = {dimension: self._touch((dimension, value), now) for dimension, value in keys.items()}
+        entries = {
+            dimension: self._touch((dimension, value), now) for dimension, value in keys.items()
+        }
         for entry in entries.values():
             entry.tally.count(now, sent=1)
         if exempt:

@@ -83,9 +83,7 @@ class SafeList:
     apps: frozenset[str] = frozenset()
     clients: tuple[IPv4Network | IPv6Network, ...] = ()
 
-    def exempts(
-        self, recipient: Recipient, *, app: str, client_ip: str | None
-    ) -> Exemption | None:
+    def exempts(self, recipient: Recipient, *, app: str, client_ip: str | None) -> Exemption | None:
         if recipient.e164.startswith(self.prefixes):
             return Exemption.PREFIX
         if client_ip is not None and any(ip_address(client_ip) in net for net in self.clients):
@@ -101,7 +99,7 @@ class SafeList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PumpingPolicy:
-    """``floors``: unproven messages in an hour and in a day. ``hold`` and ``longest_hold`` in milliseconds."""
+    """``floors``: unproven messages in an hour and in a day. ``hold``, ``longest_hold``: milliseconds."""
 
     mode: Mode = Mode.RECORD_ONLY
     floors: Mapping[Dimension, tuple[int, int]] = field(default_factory=lambda: FLOORS)
@@ -154,7 +152,7 @@ class Tracked:
     """What a verification's record keeps: the keyed digests that it counts under, why it was not judged,
     and whether it was sent only because nothing is blocked yet (it then counts under none)."""
 
-    keys: Mapping[str, str]
+    keys: Mapping[Dimension, str]
     exempt: str | None = None
     suspected: bool = False
 

@@ -12,6 +12,8 @@ from service.domain.guard import Exceeded
 from service.domain.keyring import Keyring
 from service.domain.verification import Reason, Status, Verification
 from service.flow.hashing import HashPool
+from service.flow.pumping import Pumping
+from service.flow.tasks import Tasks
 from service.store.keys import VERIFICATION, is_id
 from service.store.verifications import Attempt, VerificationStore
 from service.telemetry import Metrics
@@ -36,12 +38,16 @@ class Verify:
         store: VerificationStore,
         hashing: HashPool,
         keyring: Keyring,
+        pumping: Pumping,
+        tasks: Tasks,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._hashing = hashing
         self._keyring = keyring
+        self._pumping = pumping
+        self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
 
@@ -64,6 +70,8 @@ class Verify:
             )
         verdict = await self._settle(v, digest, actor)
         self._metrics.attempt(v, verdict.approved, self._clock.now())
+        if verdict.approved:
+            self._tasks.spawn(self._pumping.prove(v))  # The answer does not wait for it.
         return verdict
 
     async def _count(self, id_: str, app: str, actor: str) -> Attempt:

@@ -88,11 +88,7 @@ class Connection:
         """Several EVALSHA in one round trip; ``None`` for each whose script the server does not know."""
         if isinstance(self._client, RedisCluster):
             return list(await asyncio.gather(*(self._known(parts) for parts in batch)))
-        pipeline = self._client.pipeline(transaction=False)
-        for parts in batch:
-            pipeline.execute_command(*parts)
-        replies = await self._guard(pipeline.execute(raise_on_error=False))
-        return [await self._known_reply(reply) for reply in replies]
+        return cast("list[Any]", await self._guard(self._all_known(self._client, batch)))
 
     async def _known(self, parts: Sequence[str | float | bytes]) -> Any:
         try:
@@ -100,12 +96,19 @@ class Connection:
         except NoScriptError:
             return None
 
-    async def _known_reply(self, reply: Any) -> Any:
-        if isinstance(reply, NoScriptError):
-            return None
-        if isinstance(reply, Exception):
-            await self._guard(_raise(reply))
-        return reply
+    async def _all_known(
+        self,
+        client: "Redis[str]",  # type: ignore[type-arg]
+        batch: Sequence[Sequence[str | float | bytes]],
+    ) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for parts in batch:
+            pipeline.execute_command(*parts)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception) and not isinstance(reply, NoScriptError):
+                raise reply
+        return [None if isinstance(reply, NoScriptError) else reply for reply in replies]
 
     async def eval(self, source: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         return await self._guard(self._client.eval(source, len(keys), *keys, *args))
@@ -162,10 +165,6 @@ class Connection:
         ) as error:
             log.warning("redis.unavailable", error=type(error).__name__)
             raise _unavailable() from error
-
-
-async def _raise(error: Exception) -> None:
-    raise error
 
 
 _TRANSIENT = (

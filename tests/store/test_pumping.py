@@ -34,7 +34,8 @@ def _digest() -> dict[Dimension, str]:
 
 
 async def _count(store: PumpingStore, digests: dict[Dimension, str], now: int = NOW) -> Seen:
-    return await store.count(digests, RECIPIENT, "default", now)
+    calls = store.calls(digests, RECIPIENT, "default", now)
+    return store.read(digests, await store.run(calls))
 
 
 async def _trip(
