@@ -287,8 +287,8 @@ class Verifications(Controller):
         opt={
             "answer": VerificationAnswer,
             "problems": (
-                "recipient-opted-out", "suspected-fraud", "not-found", "verification-closed", "resend-too-soon",
-                "rate-limited",
+                "recipient-opted-out", "suspected-fraud", "not-found", "verification-closed",
+                "resend-too-soon", "rate-limited",
             ),
         },
     )  # fmt: skip
