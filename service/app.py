@@ -8,17 +8,19 @@ from enum import StrEnum
 
 from litestar import Litestar
 
-from service.api.application import create_api
+from service.api.application import create_api, create_inspection
 from service.api.key_limits import KeyLimits
 from service.api.parts import Parts
 from service.clock import Clock, SystemClock
 from service.domain.guard import parse_limit
+from service.domain.keyring import Keyring
 from service.flow.advance import Advance
 from service.flow.facts import Facts
 from service.flow.guard import Guard
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
 from service.flow.notices import Notices
+from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
@@ -27,6 +29,8 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
 from service.store.limits import LimitStore
+from service.store.lookup import open_keyring
+from service.store.opt_out_sync import OptOutSyncStore
 from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
@@ -34,8 +38,9 @@ from service.store.scripts import Scripts
 from service.store.setup import check_setup
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
+from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
-from service.worker import Worker, correct_clock, keep_time
+from service.worker import Worker, correct_clock, keep_opt_outs, keep_time
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -56,7 +61,9 @@ class Service:
     api: Litestar
     advance: Advance
     worker: Worker
+    opt_out_sync: OptOutSync
     tasks: Tasks
+    inspection: Litestar | None = None
 
 
 @asynccontextmanager
@@ -69,13 +76,21 @@ async def build(
         UnavailableError: Redis does not answer.
         StoreSetupError: Redis cannot be used as it is.
     """
-    connection = await Connection.open(settings.redis_url.get_secret_value())
+    connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
     await check_setup(connection)
     time = clock or SystemClock()
-    telnyx = TelnyxClient(settings.telnyx())
+    telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
+    keyring = await open_keyring(connection, settings.keyring(), time.now())
     service = _join(
-        settings, connection, telnyx, hashing, time, takes_requests=role is not Role.WORKER
+        settings,
+        connection,
+        telnyx,
+        hashing,
+        time,
+        keyring=keyring,
+        account=account,
+        takes_requests=role is not Role.WORKER,
     )
     if settings.api_key is not None:
         first = settings.api_key.get_secret_value()
@@ -88,6 +103,9 @@ async def build(
     polling = None
     if role is not Role.API:
         polling = asyncio.create_task(service.worker.run(stopping))
+        if interval := settings.opt_outs.sync_interval:
+            syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
+            background.append(asyncio.create_task(syncing))
     try:
         yield service
     finally:
@@ -100,6 +118,7 @@ async def build(
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await telnyx.close()
+        await account.close()
         hashing.close()
         await connection.close()
 
@@ -111,11 +130,14 @@ def _join(
     hashing: HashPool,
     clock: Clock,
     *,
+    keyring: Keyring,
+    account: TelnyxAccount,
     takes_requests: bool,
 ) -> Service:
-    metrics, tasks, keyring = Metrics(), Tasks(), settings.keyring()
+    metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
         connection,
@@ -133,6 +155,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         messages=messages,
         clock=clock,
         metrics=metrics,
@@ -154,6 +177,7 @@ def _join(
         pumping=pumping,
         keyring=keyring,
         policy=policy,
+        scopes=scopes,
         resend_after=messages.resend_after,
         clock=clock,
     )
@@ -188,6 +212,7 @@ def _join(
         keyring=keyring,
         pumping=pumping,
         tasks=tasks,
+        issuer=settings.public_url,
         clock=clock,
         metrics=metrics,
     )
@@ -200,16 +225,27 @@ def _join(
         facts=facts,
         notices=notices,
         recipients=recipients,
-        api_keys=ApiKeyStore(connection, clock),
+        api_keys=ApiKeyStore(connection, clock, tasks.spawn),
         key_limits=KeyLimits(
             limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
         ),
         connection=connection,
         public_keys=settings.public_keys(),
+        keyring=keyring,
         code_length=settings.codes.length,
         ttl=settings.codes.ttl,
         clock=clock,
         metrics=metrics,
     )
-    api = create_api(parts, takes_requests=takes_requests)
-    return Service(api, advance, Worker(store, advance, clock, metrics), tasks)
+    apart = settings.http.inspection is not None
+    api = create_api(parts, takes_requests=takes_requests, inspection=not apart)
+    inspection = create_inspection(parts, api) if apart else None
+    sync = OptOutSync(
+        store=OptOutSyncStore(connection, scripts),
+        account=account,
+        keyring=keyring,
+        scopes=scopes,
+        clock=clock,
+    )
+    worker = Worker(store, advance, clock, metrics)
+    return Service(api, advance, worker, sync, tasks, inspection)

@@ -5,6 +5,7 @@ values made here (``Policy``, ``Limits``, ``Routing`` ...), never the settings.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -25,21 +26,23 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.domain.code import HASH_PROFILES, HashCost
+from service.domain.code import HASH_PROFILES, MAX_LENGTH, Code, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
 from service.domain.guess_budget import GuessBudget, parse_budget
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
+from service.domain.opt_out_scope import Rule, Scopes
 from service.domain.plan import Route, Sender, SenderKind, Template
 from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
 from service.domain.recipient import NumberType
 from service.domain.rules import Action, Rules
-from service.domain.text import septets
+from service.domain.text import TextError, compose, septets, with_stop_text
 from service.flow.advance import Messages
 from service.flow.start import Routing
 from service.store.api_keys import PLAIN_KEY
-from service.telnyx.autoresponses import Wanted
+from service.store.connection import Tls
+from service.telnyx.autoresponses import Configured
 from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
@@ -59,11 +62,31 @@ class SettingsError(Exception):
     """The configuration is wrong; the message names every fault and what to do."""
 
 
+def _fits_a_header(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("has a character that no API key has, such as a blank or a line's end")
+    return key
+
+
+_TelnyxKey = Annotated[
+    SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 _Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")]
+
+
+def _is_readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK) or not path.is_file():
+        raise ValueError("is no file that can be read")
+    return path
+
+
+_File = Annotated[Path, AfterValidator(_is_readable)]
 
 
 class SenderSection(_Section):
@@ -76,6 +99,16 @@ class SenderSection(_Section):
     template: Annotated[str | None, Field(min_length=1, max_length=512)] = None
     template_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = None
+    stop_text: Annotated[str | None, Field(min_length=1, pattern=r"^[^\n\r]+$")] = None
+    stop_countries: list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = []
+
+    @model_validator(mode="after")
+    def _stop_text_where_none_can_reply(self) -> "SenderSection":
+        if self.kind is not SenderKind.ALPHANUMERIC and (self.stop_text or self.stop_countries):
+            raise ValueError("stop_text is for kind alphanumeric: to the others people reply STOP")
+        if self.stop_countries and not self.stop_text:
+            raise ValueError("stop_countries needs stop_text")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> "SenderSection":
@@ -230,9 +263,11 @@ class GuardSection(_Section):
 
 
 class HttpSection(_Section):
-    """``[http]``: ``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed, or ``none``."""
+    """``[http]``: ``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed, or ``none``.
+    ``inspection`` (``address:port``) takes ``/metrics``, ``/docs``, ``/openapi.json`` off the main port."""
 
     trusted_proxies: Literal["none"] | list[_Network] | None = None
+    inspection: Annotated[str | None, Field(pattern=r"^[0-9A-Za-z.:\[\]-]+:[0-9]{1,5}$")] = None
 
 
 class HashSection(_Section):
@@ -257,6 +292,27 @@ class NumbersSection(_Section):
     )
 
 
+class RedisSection(_Section):
+    """``[redis]``: PEM files for ``rediss://``, see ``service.store.connection.Tls``."""
+
+    ca_file: _File | None = None
+    cert_file: _File | None = None
+    key_file: _File | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> "RedisSection":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("a client certificate needs both cert_file and key_file")
+        return self
+
+
+class OptOutsSection(_Section):
+    """``[opt_outs]``: what a new opt-out is about; ``sync_interval`` in seconds, 0 for never."""
+
+    scope: Rule = Rule.ALL
+    sync_interval: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600
+
+
 class Settings(BaseSettings):
     """All settings. Top-level ones may also stand in the environment as ``COUNTERSIGN_<NAME>``."""
 
@@ -270,7 +326,7 @@ class Settings(BaseSettings):
 
     keys: Annotated[SecretStr, Field(alias="COUNTERSIGN_KEYS")]
     redis_url: Annotated[SecretStr, Field(alias="REDIS_URL")]
-    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
+    telnyx_api_key: _TelnyxKey
     telnyx_public_key: Annotated[str, Field(alias="TELNYX_PUBLIC_KEY", min_length=1)]
 
     api_key: Annotated[SecretStr | None, Field(alias="COUNTERSIGN_API_KEY")] = None
@@ -289,7 +345,9 @@ class Settings(BaseSettings):
     http: HttpSection = HttpSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
-    autoresponses: list[Wanted] = []
+    redis: RedisSection = RedisSection()
+    opt_outs: OptOutsSection = OptOutsSection()
+    autoresponses: Configured = []
     """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
     notices: dict[_NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
@@ -363,6 +421,33 @@ class Settings(BaseSettings):
                 raise ValueError(f"notices.{event}: the text {error}") from None
         return self
 
+    @model_validator(mode="after")
+    def _stop_texts_fit(self) -> "Settings":
+        longest = [compose(Code("0" * MAX_LENGTH), self.app_name), *self.notice_texts().values()]
+        for name, sender in self.senders.items():
+            try:
+                for text in longest:
+                    with_stop_text(text, sender.stop_text)
+            except TextError as error:
+                raise ValueError(
+                    f"senders.{name}.stop_text: the longest text with it {error}"
+                ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _each_sender_has_a_scope(self) -> "Settings":
+        without = [name for name, s in self.senders.items() if not s.messaging_profile_id]
+        if self.opt_outs.scope is Rule.MESSAGING_PROFILE and without:
+            raise ValueError(
+                f"opt_outs.scope messaging_profile: these senders need messaging_profile_id, or no "
+                f"opt-out would reach them: {', '.join(sorted(without))}"
+            )
+        return self
+
+    def opt_out_scopes(self) -> Scopes:
+        profiles = {s.messaging_profile_id for s in self.senders.values() if s.messaging_profile_id}
+        return Scopes(self.opt_outs.scope, tuple(sorted(profiles)))
+
     def keyring(self) -> Keyring:
         return Keyring(parse_keys(self.keys.get_secret_value()))
 
@@ -373,6 +458,9 @@ class Settings(BaseSettings):
         return TelnyxConfig(
             base_url=self.telnyx_base_url, api_key=self.telnyx_api_key.get_secret_value()
         )
+
+    def tls(self) -> Tls:
+        return _tls(self.redis)
 
     def policy(self) -> Policy:
         codes = self.codes
@@ -433,8 +521,8 @@ class AccountSettings(BaseModel):
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
     )
-    telnyx_api_key: Annotated[SecretStr, Field(alias="TELNYX_API_KEY", min_length=1)]
-    autoresponses: list[Wanted] = []
+    telnyx_api_key: _TelnyxKey
+    autoresponses: Configured = []
 
     def telnyx(self) -> TelnyxConfig:
         return TelnyxConfig(
@@ -492,6 +580,22 @@ def _read_file(
     return path, values
 
 
+def load_store(environ: Mapping[str, str] = os.environ) -> tuple[str, Tls]:
+    """REDIS_URL and ``[redis]`` alone, for commands that work on the store.
+
+    Raises:
+        SettingsError: REDIS_URL is not set, or ``[redis]`` has faults.
+    """
+    url = _secret("REDIS_URL", environ)
+    if url is None:
+        raise SettingsError("REDIS_URL is not set: say where Redis is")
+    path, values = _read_file(None, environ)
+    try:
+        return url, _tls(RedisSection.model_validate(values.get("redis", {})))
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:
     file = environ.get(f"{name}_FILE")
     if file is None:
@@ -530,6 +634,11 @@ def _windows(texts: list[str]) -> tuple[Limit, ...]:
     return tuple(parse_limit(text) for text in texts)
 
 
+def _tls(section: RedisSection) -> Tls:
+    files = (section.ca_file, section.cert_file, section.key_file)
+    return Tls(*(str(file) if file is not None else None for file in files))
+
+
 def _milliseconds(seconds: float) -> int:
     return int(seconds * _SECOND)
 
@@ -542,6 +651,8 @@ def _sender(name: str, section: SenderSection) -> Sender:
         messaging_profile_id=section.messaging_profile_id,
         report_timeout=_milliseconds(section.report_timeout),
         template=_template(section),
+        stop_text=section.stop_text,
+        stop_countries=frozenset(section.stop_countries),
     )
 
 

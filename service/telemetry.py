@@ -2,14 +2,26 @@
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from service.domain.opt_out import Request
 from service.domain.plan import SenderKind
 from service.domain.verification import Outcome, Reason, Report, Status, Verification
 
 _SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+
+
+class _StandardError:
+    """Whatever standard error is when it is written to: it may be replaced after logging began."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure_logging(level: str = "INFO") -> None:
@@ -25,7 +37,7 @@ def configure_logging(level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
 
@@ -90,8 +102,17 @@ class Metrics:
         self._keys_refused = Counter(
             "countersign_keys_refused", "Requests without a good API key", registry=registry
         )
+        self._webhooks_without_effect = Counter(
+            "countersign_webhooks_without_effect",
+            "Signed webhooks that changed nothing",
+            ["reason"],
+            registry=registry,
+        )
         self._webhooks_refused = Counter(
             "countersign_webhooks_refused", "Webhooks refused", ["reason"], registry=registry
+        )
+        self._inbound = Counter(
+            "countersign_inbound", "Texts that people wrote", ["request"], registry=registry
         )
         self._late = Histogram(
             "countersign_due_late_seconds",
@@ -145,6 +166,13 @@ class Metrics:
 
     def webhook_refused(self, reason: str) -> None:
         self._webhooks_refused.labels(reason).inc()
+
+    def webhook_without_effect(self, reason: str) -> None:
+        """``repeated``, ``unknown`` (a ref that is none of ours) or ``ignored``."""
+        self._webhooks_without_effect.labels(reason).inc()
+
+    def inbound(self, request: Request | None) -> None:
+        self._inbound.labels(request or "none").inc()
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)

@@ -5,20 +5,24 @@ Workers need no coordinator: each polls every partition, and the lease lets one 
 
 import asyncio
 import random
+from contextlib import suppress
 
 import structlog
 
 from service.clock import Clock, SystemClock
 from service.domain.errors import UnavailableError
 from service.flow.advance import Advance
+from service.flow.opt_out_sync import OptOutSync
 from service.store.connection import Connection
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
+from service.telnyx.failures import TelnyxCallError
 
 POLL_INTERVAL = 250
 """Milliseconds between two looks at the deadlines."""
 _MOST_AT_ONCE = 64
 _CLOCK_INTERVAL = 30_000
+_SYNC_LOOK = 60.0
 _SKEW_WORTH_A_WARNING = 1_000
 
 log = structlog.get_logger(__name__)
@@ -69,6 +73,28 @@ class Worker:
 
         await asyncio.gather(*(advance(id_, deadline) for id_, deadline in due))
         return len(due)
+
+
+async def keep_opt_outs(sync: OptOutSync, interval: float, stopping: asyncio.Event) -> None:
+    """Sync with Telnyx's list of opt-outs every ``interval`` seconds. All workers look whether it is due;
+    the lease lets one of them do it, and whoever comes next goes on where one died."""
+    look = min(interval, _SYNC_LOOK)
+    while True:
+        # The first look waits too: workers that are started together must not all ask at once.
+        pause = look * random.uniform(0.5, 1)  # noqa: S311
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), pause)
+        if stopping.is_set():
+            return
+        try:
+            if await sync.is_due(int(interval * 1000)):
+                await sync()
+        except UnavailableError:
+            pass  # The connection has logged it.
+        except TelnyxCallError as error:
+            log.warning("opt_outs.not_synced", error=type(error).__name__)
+        except Exception:
+            log.exception("opt_outs.not_synced")
 
 
 async def keep_time(clock: SystemClock, connection: Connection) -> None:

@@ -17,6 +17,12 @@ settings.register_profile("fuzz", max_examples=1_000, deadline=None)
 PERMANENT = ("audit", "due", "oo", "o:")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, or one process waits for the other's last test."""
+    items.sort(key=lambda item: item.path.parent.name != "e2e")
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
@@ -51,7 +57,9 @@ async def redis(valkey: str) -> AsyncIterator[Redis]:
 
 
 def _is_permanent(key: str) -> bool:
-    return key in ("cs:meta", "cs:api-keys") or key.split("}:", 1)[-1].startswith(PERMANENT)
+    return key in ("cs:meta", "cs:api-keys", "cs:api-keys-used") or key.split("}:", 1)[
+        -1
+    ].startswith(PERMANENT)
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@ Telnyx, both served over HTTP on loopback."""
 
 import asyncio
 import base64
+import itertools
+import os
+import random
 import re
 import secrets
 import socket
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,10 +40,20 @@ _CODE = re.compile(r"^(\d{4,10}) is your")
 T = TypeVar("T")
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PER_WORKER = 2_500
+# Each test process has a range of its own, below what the kernel gives to clients; 10,000 above lie the
+# buses of cluster nodes. A port that two of them found free would lead one's requests to the other.
+_FIRST_PORT = 10_000 + _WORKER % 4 * _PER_WORKER
+_PORTS = itertools.cycle(random.sample(range(_FIRST_PORT, _FIRST_PORT + _PER_WORKER), _PER_WORKER))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 async def eventually(check: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
@@ -86,11 +99,12 @@ def make_settings(redis_url: str, port: int, sandbox: str, changes: Mapping[str,
         merge = isinstance(value, Mapping) and isinstance(values.get(name), dict)
         values[name] = {**values[name], **value} if merge else value
     config = sandbox_config()
+    keys = str(values.pop("keys", KEYS))
     return Settings(
         **values,
         public_url=f"http://127.0.0.1:{port}",
         telnyx_base_url=f"{sandbox}/v2",
-        keys=SecretStr(KEYS),
+        keys=SecretStr(keys),
         redis_url=SecretStr(redis_url),
         telnyx_api_key=SecretStr(TELNYX_KEY),
         telnyx_public_key=config.public_key,

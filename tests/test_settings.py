@@ -20,6 +20,9 @@ ENVIRON = {
 PUBLIC = 'public_url = "https://otp.example.com/"\n'
 
 
+BRAND = 'kind = "alphanumeric"\nfrom = "Acme"\nmessaging_profile_id = "p"\n'
+
+
 def _config(folder: Path, text: str) -> Path:
     path = folder / "countersign.toml"
     path.write_text(text, encoding="utf-8")
@@ -60,6 +63,10 @@ def test_a_plan_of_unknown_senders_is_refused(tmp_path: Path) -> None:
         ('kind = "number_pool"', "needs messaging_profile_id"),
         ('kind = "long_code"', "needs from"),
         ('kind = "pigeon"', "kind"),
+        ('kind = "long_code"\nfrom = "+18445550001"\nstop_text = "x"', "people reply STOP"),
+        (f'{BRAND}stop_text = "{"x" * 150}"', "senders.one.stop_text: the longest text with it is"),
+        (f'{BRAND}stop_text = "停"', "outside the GSM-7 alphabet"),
+        (f'{BRAND}stop_countries = ["FR"]', "needs stop_text"),
         ('kind = "whatsapp"\nfrom = "+18445550001"', "authentication template"),
         ('kind = "whatsapp"\nfrom = "+18445550001"\ntemplate = "code"', "template and language"),
         ('kind = "long_code"\nfrom = "+18445550001"\ntemplate = "code"', "are for kind whatsapp"),
@@ -69,6 +76,12 @@ def test_a_sender_that_cannot_send_is_refused(tmp_path: Path, text: str, said: s
     config = f'{PUBLIC}[senders.one]\n{text}\n[[routes]]\ncountries = ["*"]\nplan = ["one"]\n'
     with pytest.raises(SettingsError, match=said):
         load_settings(_config(tmp_path, config), ENVIRON)
+
+
+def test_opt_outs_by_profile_need_the_profile_of_every_sender(tmp_path: Path) -> None:
+    text = f'{PUBLIC}{UP_TOML.read_text()}\n[opt_outs]\nscope = "messaging_profile"\n'
+    with pytest.raises(SettingsError, match=r"need messaging_profile_id.*: long, short"):
+        load_settings(_config(tmp_path, text), ENVIRON)
 
 
 def test_secrets_do_not_stand_in_the_file(tmp_path: Path) -> None:

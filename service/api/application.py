@@ -1,5 +1,8 @@
 """The Litestar application: controllers, error handlers and limits, joined."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -9,35 +12,57 @@ from service.api import operations, problems
 from service.api.notices import Notices
 from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
+from service.api.proofs import publish_keys
+from service.api.surface import TakeIn, add_headers
 from service.api.verifications import Verifications
 from service.api.webhooks import Webhooks
 from service.domain.errors import CountersignError
 
 MAX_BODY = 16 * 1024
-_OPERATIONS = (operations.livez, operations.readyz, operations.metrics)
+_HEALTH = (operations.livez, operations.readyz)
+_INSPECTION = (operations.metrics, operations.openapi, operations.docs)
 _REQUESTS = (
     Verifications,
     Notices,
     OptOuts,
     Webhooks,
-    operations.openapi,
-    operations.docs,
     operations.explain_problem,
+    publish_keys,
 )
 
 
-def create_api(parts: Parts | None, *, takes_requests: bool = True) -> Litestar:
-    """Build the application. Without parts it describes itself and answers nothing else; a worker's
-    process has the operations alone."""
+def create_api(
+    parts: Parts | None, *, takes_requests: bool = True, inspection: bool = True
+) -> Litestar:
+    """Build the application. Without parts it describes itself and answers nothing else. A worker's
+    process takes no requests; without ``inspection`` metrics and documents are left to a port of
+    their own."""
+    looks = _INSPECTION if takes_requests else (operations.metrics,)
+    handlers = [
+        *_HEALTH,
+        *(_REQUESTS if takes_requests else ()),
+        *(looks if inspection else ()),
+    ]
+    return _create(handlers, parts)
+
+
+def create_inspection(parts: Parts, api: Litestar) -> Litestar:
+    """Metrics and the documents of ``api``, for a port that only operators reach."""
+    return _create([*_HEALTH, *_INSPECTION], parts, described=api)
+
+
+def _create(handlers: Sequence[Any], parts: Parts | None, **state: object) -> Litestar:
     return Litestar(
-        route_handlers=[*_OPERATIONS, *(_REQUESTS if takes_requests else ())],
+        route_handlers=handlers,
+        middleware=[TakeIn()],
+        before_send=[add_headers],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         exception_handlers={
             CountersignError: problems.of_error,
             HTTPException: problems.of_framework,
             Exception: problems.of_anything,
         },
-        state=State({"parts": parts}),
+        state=State({"parts": parts, **state}),
         request_max_body_size=MAX_BODY,
         openapi_config=None,
         # The framework would set the root logger to INFO, at which httpx logs webhook URLs.

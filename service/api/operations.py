@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from litestar import Request, Response, get
+from litestar import Litestar, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.params import FromPath
@@ -40,13 +40,13 @@ async def metrics(parts: NamedDependency[Parts]) -> Response[bytes]:
 
 @get("/openapi.json", operation_id="openapi", summary="This document", tags=["operations"])
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
-    return Response(to_json(to_document(request.app)), media_type=MediaType.JSON)
+    return Response(to_json(to_document(_described(request))), media_type=MediaType.JSON)
 
 
 @get("/docs", operation_id="docs", summary="This document, to read", tags=["operations"])
 async def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(
-        _docs(request.app),
+        _docs(_described(request)),
         media_type=MediaType.HTML,
         headers={"content-security-policy": _CSP},
     )
@@ -66,6 +66,12 @@ async def explain_problem(slug: FromPath[str]) -> Response[dict[str, object]]:
     return Response({"slug": slug, "status": status, "title": title})
 
 
+def _described(request: Request[Any, Any, Any]) -> Litestar:
+    """The application that takes the requests; it may listen on another port than this answer."""
+    found: Litestar = request.app.state.get("described", request.app)
+    return found
+
+
 @cache
-def _docs(app: Any) -> bytes:
+def _docs(app: Litestar) -> bytes:
     return render_docs(to_document(app)).encode()

@@ -21,7 +21,7 @@ _PAGE = 100
 
 
 class OptOutAnswer(BaseModel):
-    """A recorded opt-out; ``source``: ``inbound`` (a STOP), ``telnyx`` (its refusal) or ``api``."""
+    """A recorded opt-out; ``source``: ``inbound`` (a STOP), ``telnyx`` (its refusal, its list) or ``api``."""
 
     number: str
     since: str
@@ -36,7 +36,7 @@ class OptOutsAnswer(BaseModel):
 
 
 class OptOuts(Controller):
-    """Opt-outs hold for every app and every sender."""
+    """Opt-outs hold for every app and every sender, unless ``[opt_outs] scope`` says otherwise."""
 
     path = "/v1/opt-outs"
     guards = [requires(Scope.OPT_OUTS)]
@@ -63,8 +63,11 @@ class OptOuts(Controller):
         summary="Read a number's opt-out",
         opt={"answer": OptOutAnswer, "problems": ("not-found", "invalid-request")},
     )
-    async def read(self, number: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
-        return answer(_model(await parts.facts.get_opt_out(_recipient(number))))
+    async def read(
+        self, request: Request[Any, Any, Any], number: FromPath[str], parts: NamedDependency[Parts]
+    ) -> Response[bytes]:
+        found = await parts.facts.get_opt_out(_recipient(number), caller(request).app)
+        return answer(_model(found))
 
     @put(
         "/{number:str}",
@@ -76,8 +79,9 @@ class OptOuts(Controller):
         self, request: Request[Any, Any, Any], number: FromPath[str], parts: NamedDependency[Parts]
     ) -> Response[bytes]:
         recipient = _recipient(number)
-        await parts.facts.opt_out(recipient, actor=caller(request).id, source="api")
-        return answer(_model(await parts.facts.get_opt_out(recipient)))
+        key = caller(request)
+        await parts.facts.opt_out(recipient, app=key.app, actor=key.id, source="api")
+        return answer(_model(await parts.facts.get_opt_out(recipient, key.app)))
 
     @delete(
         "/{number:str}",
@@ -88,8 +92,9 @@ class OptOuts(Controller):
     async def lift(
         self, request: Request[Any, Any, Any], number: FromPath[str], parts: NamedDependency[Parts]
     ) -> None:
+        key = caller(request)
         lifted = await parts.facts.opt_in(
-            _recipient(number), actor=caller(request).id, source="api"
+            _recipient(number), app=key.app, actor=key.id, source="api"
         )
         if not lifted:
             raise NotFoundError("There is no opt-out of this number.")

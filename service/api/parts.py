@@ -7,6 +7,7 @@ from nacl.signing import VerifyKey
 
 from service.api.key_limits import KeyLimits
 from service.clock import Clock
+from service.domain.keyring import Keyring
 from service.flow.facts import Facts
 from service.flow.notices import Notices
 from service.flow.start import Start
@@ -30,6 +31,7 @@ class Parts:
     key_limits: KeyLimits
     connection: Connection
     public_keys: Sequence[VerifyKey]
+    keyring: Keyring
     code_length: int
     ttl: int
     clock: Clock

@@ -6,6 +6,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
 from service.api.body import RequestModel, answer, read_body, rfc3339
@@ -112,6 +113,19 @@ class StartBody(MessageBody):
             default_factory=dict,
         ),
     ]
+    nonce: Annotated[
+        str | None,
+        Field(
+            description="Asks for a signed proof: verify's answer gains `proof`, and it names this.",
+            pattern=r"^[\x21-\x7e]{16,128}$",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _nonce_is_not_the_number(self) -> Self:
+        if self.nonce is not None and self.to[1:] in self.nonce:
+            raise ValueError("nonce must not contain the number: it is kept in clear")
+        return self
 
     @field_validator("web_origin")
     @classmethod
@@ -195,6 +209,14 @@ class VerdictAnswer(RequestModel):
     status: Status
     attempts_remaining: int
     delivery: int | None
+    proof: Annotated[
+        str | SkipJsonSchema[None],
+        Field(
+            description="A signed proof (JWS), only where the start gave a nonce; check it with "
+            "/.well-known/jwks.json.",
+            exclude_if=lambda proof: proof is None,
+        ),
+    ] = None
 
 
 class Verifications(Controller):
@@ -276,6 +298,7 @@ class Verifications(Controller):
                 status=verdict.status,
                 attempts_remaining=verdict.attempts_remaining,
                 delivery=verdict.delivery,
+                proof=verdict.proof,
             )
         )
 
@@ -336,6 +359,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         host=body.web_origin,
         app_hash=body.app_hash,
         transaction=Transaction(**transaction.model_dump()) if transaction else None,
+        nonce=body.nonce,
         metadata=body.metadata,
     )
 

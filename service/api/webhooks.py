@@ -65,10 +65,19 @@ async def _receive(request: Request[Any, Any, Any], ref: str, parts: Parts) -> R
         case Report():
             word = await parts.facts.report(ref, event)
             parts.metrics.reported(event)
+            if word in {"repeated", "unknown"}:
+                parts.metrics.webhook_without_effect(word)
             log.info("webhook.report", status=event.status, recorded=word)
         case InboundText():
-            wanted = await parts.facts.inbound(event.from_, event.text)
+            wanted = await parts.facts.inbound(
+                event.from_,
+                event.text,
+                profile=event.messaging_profile_id,
+                answered=event.autoresponse_type,
+            )
+            parts.metrics.inbound(wanted)
             log.info("webhook.inbound", request=wanted)
         case _:
+            parts.metrics.webhook_without_effect("ignored")
             log.info("webhook.ignored", event_type=event.event_type)
     return Response(b"{}", status_code=200, media_type="application/json")

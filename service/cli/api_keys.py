@@ -1,18 +1,17 @@
 """``countersign keys``: works on the store alone, at REDIS_URL."""
 
-import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
+from service.cli.store import open_store
 from service.clock import SystemClock
-from service.store.api_keys import ApiKeyStore, Scope
-from service.store.connection import Connection
-from service.store.setup import check_setup
+from service.store.api_keys import ApiKey, ApiKeyStore, KeyChangedError, Scope
 
 _APP = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 
 
 class KeyCommandError(Exception):
@@ -22,46 +21,90 @@ class KeyCommandError(Exception):
 @asynccontextmanager
 async def open_keys() -> AsyncIterator[ApiKeyStore]:
     """The key store at REDIS_URL / REDIS_URL_FILE."""
-    connection = await Connection.open(_redis_url())
-    try:
-        await check_setup(connection)
+    async with open_store() as connection:
         yield ApiKeyStore(connection, SystemClock())
-    finally:
-        await connection.close()
 
 
-async def create_key(app: str, scopes: Sequence[str]) -> None:
+async def create_key(app: str, scopes: Sequence[str], expires: str | None) -> None:
     if not _APP.fullmatch(app):
         raise KeyCommandError("--app must be a slug: lower-case letters, digits, '-' and '_'")
     unknown = [scope for scope in scopes if scope not in set(Scope)]
     if unknown:
         raise KeyCommandError(f"--scope must be one of {', '.join(Scope)}")
+    expires_at = _end("--expires", expires)
     async with open_keys() as store:
-        _, plain = await store.create(app, [Scope(scope) for scope in scopes])
+        _, plain = await store.create(app, [Scope(scope) for scope in scopes], expires_at)
     print(plain)
+
+
+async def rotate_key(key_id: str, overlap: str, expires: str | None) -> None:
+    length, expires_at = _milliseconds("--overlap", overlap), _end("--expires", expires)
+    async with open_keys() as store:
+        try:
+            rotated = await store.rotate(key_id, length, expires_at)
+        except KeyChangedError:
+            raise _changed() from None
+    if rotated is None:
+        raise _unknown()
+    print(rotated[1])
 
 
 async def list_keys() -> None:
     async with open_keys() as store:
         found = await store.list()
-    for key in found:
-        created = datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
-        state = "live" if key.revoked_at is None else "revoked"
-        print(f"{key.id}  {key.app:<16} {state:<8} {created}  {','.join(sorted(key.scopes))}")
+    now = SystemClock().now()
+    print(
+        f"{'id':<12}  {'app':<16} {'state':<8} {'created':<25} {'last used':<25} {'ends':<25} scopes"
+    )
+    for key, used in found:
+        print(
+            f"{key.id:<12}  {key.app:<16} {_state(key, now):<8} {_time(key.created_at):<25} "
+            f"{_time(used):<25} {_time(key.expires_at):<25} {','.join(sorted(key.scopes))}"
+        )
 
 
 async def revoke_key(key_id: str) -> None:
     async with open_keys() as store:
-        if not await store.revoke(key_id):
-            raise KeyCommandError("there is no live key with this id; see: countersign keys list")
+        try:
+            revoked = await store.revoke(key_id)
+        except KeyChangedError:
+            raise _changed() from None
+    if not revoked:
+        raise _unknown()
     print(f"{key_id} is revoked")
 
 
-def _redis_url() -> str:
-    file = os.environ.get("REDIS_URL_FILE")
-    if file:
-        return Path(file).read_text(encoding="utf-8").strip()
-    try:
-        return os.environ["REDIS_URL"]
-    except KeyError:
-        raise KeyCommandError("REDIS_URL is not set: say where Redis is") from None
+def _state(key: ApiKey, now: int) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "live" if key.is_live(now) else "expired"
+
+
+def _time(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return "-"
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _end(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    length = _milliseconds(option, text)
+    if length == 0:
+        raise KeyCommandError(f"{option} must be longer than nothing")
+    return SystemClock().now() + length
+
+
+def _milliseconds(option: str, text: str) -> int:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise KeyCommandError(f"{option} must be a number with s, m, h, d or w, such as 90d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _unknown() -> KeyCommandError:
+    return KeyCommandError("there is no live key with this id; see: countersign keys list")
+
+
+def _changed() -> KeyCommandError:
+    return KeyCommandError("somebody else changed this key at the same time; try again")

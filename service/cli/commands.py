@@ -7,6 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.cli.keyring import keyring
+from service.cli.opt_outs import app as opt_outs_app
 from service.cli.telnyx import app as telnyx_app
 
 app = typer.Typer(
@@ -17,16 +19,19 @@ app = typer.Typer(
     add_completion=False,
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
-keyring = typer.Typer(help="Master keys (COUNTERSIGN_KEYS).", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")
+app.add_typer(opt_outs_app, name="opt-outs")
 
 Config = Annotated[
     Path | None,
     typer.Option(
         "--config", envvar="COUNTERSIGN_CONFIG", help="The TOML file.", show_default=False
     ),
+]
+Expires = Annotated[
+    str | None, typer.Option(help="When the key ends, from now: 90d, 12h ...", show_default=False)
 ]
 
 
@@ -101,6 +106,17 @@ def sandbox(
         fail(f"{host}:{port} cannot be listened on: {error.strerror or error}")
 
 
+@app.command()
+def doctor(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Examine the configuration, Redis, the Telnyx account, the webhook URL, and what hashes cost."""
+    from service.cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(config, as_json=as_json))
+
+
 @keys.command("create")
 def keys_create(
     app_name: Annotated[
@@ -110,19 +126,34 @@ def keys_create(
         list[str] | None,
         typer.Option(help="verifications, opt-outs, audit or admin; may be given several times."),
     ] = None,
+    expires: Expires = None,
 ) -> None:
     """Make an API key. It is shown once; only its hash is stored."""
     from service.cli.api_keys import create_key
 
-    _on_store(create_key(app_name, scope or ["verifications"]))
+    _on_store(create_key(app_name, scope or ["verifications"], expires))
 
 
 @keys.command("list")
 def keys_list() -> None:
-    """List API keys."""
+    """List API keys: when each was made, last used and ends."""
     from service.cli.api_keys import list_keys
 
     _on_store(list_keys())
+
+
+@keys.command("rotate")
+def keys_rotate(
+    key_id: Annotated[str, typer.Argument(help="As shown by: keys list.")],
+    overlap: Annotated[
+        str, typer.Option(help="How long the old secret stays right: 24h, 30m ... or 0s.")
+    ] = "24h",
+    expires: Expires = None,
+) -> None:
+    """Give an API key a new secret, shown once; the old one dies after the overlap."""
+    from service.cli.api_keys import rotate_key
+
+    _on_store(rotate_key(key_id, overlap, expires))
 
 
 @keys.command("revoke")
@@ -131,14 +162,6 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="As shown by: keys li
     from service.cli.api_keys import revoke_key
 
     _on_store(revoke_key(key_id))
-
-
-@keyring.command("generate")
-def keyring_generate() -> None:
-    """Print a new master key for COUNTERSIGN_KEYS."""
-    from service.cli.secrets import new_key
-
-    typer.echo(new_key())
 
 
 @app.command()
@@ -175,11 +198,12 @@ def asyncio_run(work: object) -> None:
 def _on_store(work: object) -> None:
     from service.cli.api_keys import KeyCommandError
     from service.domain.errors import UnavailableError
+    from service.settings import SettingsError
     from service.store.connection import StoreSetupError
 
     try:
         asyncio.run(work)  # type: ignore[arg-type]
-    except (KeyCommandError, StoreSetupError) as error:
+    except (KeyCommandError, SettingsError, StoreSetupError) as error:
         fail(str(error))
     except UnavailableError:
         fail("Redis does not answer at REDIS_URL: check that it runs and that the URL is right")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from service.cli.secrets import new_key
-from service.cli.serving import serve
+from service.cli.serving import Site, serve
 from service.sandbox.app import build
 from service.sandbox.config import SandboxConfig
 
@@ -30,7 +30,13 @@ async def serve_sandbox(
     )
     if given is None:
         print(f"TELNYX_PUBLIC_KEY={config.public_key}", flush=True)
-    await serve(build(config), host, port)
+    sandbox = build(config)
+
+    def end_streams() -> None:
+        for end in sandbox.state.get("before_stop", ()):
+            end()
+
+    await serve(Site(sandbox, host, port, end_streams))
 
 
 def _seed(text: str) -> bytes:

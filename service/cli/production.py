@@ -2,7 +2,7 @@
 
 from service.app import Role, build
 from service.cli.proxies import behind, check_proxies
-from service.cli.serving import serve
+from service.cli.serving import Site, serve
 from service.clock import SystemClock
 from service.settings import Settings
 from service.telemetry import configure_logging
@@ -20,4 +20,8 @@ async def serve_service(settings: Settings, role: Role, host: str, port: int) ->
     configure_logging(settings.log_level)
     async with build(settings, role) as service:
         app = behind(service.api, settings.http.trusted_proxies, SystemClock())
-        await serve(app, host, port)
+        sites = [Site(app, host, port)]
+        if service.inspection is not None and settings.http.inspection is not None:
+            address, _, number = settings.http.inspection.rpartition(":")
+            sites.append(Site(service.inspection, address.strip("[]"), int(number)))
+        await serve(*sites)

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -19,35 +20,51 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-async def serve(app: Asgi, host: str, port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An application and where it listens. ``before_stop`` ends what streams without end: a stop
+    waits for every answer."""
+
+    app: Asgi
+    host: str
+    port: int
+    before_stop: Callable[[], None] = lambda: None
+
+
+async def serve(*sites: Site) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: an address cannot be listened on.
     """
-    _check_free(host, port)
-    server = Server(
-        app,
-        address=host,
-        port=port,
+    for site in sites:
+        _check_free(site.host, site.port)
+    servers = [_server(site) for site in sites]
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for site, server in zip(sites, servers, strict=True):
+            site.before_stop()
+            server.stop()  # type: ignore[no-untyped-call]
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    for site in sites:
+        log.info("serving", host=site.host, port=site.port, pid=os.getpid())
+    await asyncio.gather(*(server.serve() for server in servers))
+    log.info("stopped", pid=os.getpid())
+
+
+def _server(site: Site) -> Server:
+    return Server(
+        site.app,
+        address=site.host,
+        port=site.port,
         interface=Interfaces.ASGI,
         backlog=_BACKLOG,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT),
         log_enabled=False,
     )
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        # What streams without end must end first: a stop waits for every answer.
-        for end in app.state.get("before_stop", ()):
-            end()
-        server.stop()  # type: ignore[no-untyped-call]
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    log.info("serving", host=host, port=port, pid=os.getpid())
-    await server.serve()
-    log.info("stopped", pid=os.getpid())
 
 
 def _check_free(host: str, port: int) -> None:

@@ -4,24 +4,27 @@ Each master key is 32 random bytes; its id is derived from it, so an id names a 
 agreement. The newest key (first) seals and hashes everything new, and its id is stored with each
 record, so older keys go on serving the records that they made.
 
-Look-up ids must not move when a newer key is put in front: they are keyed by the *last* (oldest)
-key of the ring. A key that is last can therefore not be dropped without losing opt-outs.
+Look-up ids (and the tags of webhook references) must not move when keys come and go: they are keyed by
+a *look-up key* of its own, which the store keeps sealed, one copy under each master key. Any one key
+of the ring opens it, so every key can be retired. ``service.store.lookup`` opens it at start.
 """
 
 import base64
 import binascii
+import copy
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
+
+from service.domain.key_strength import weakness
 
 KEY_BYTES = 32
 _ID_BYTES = 4
 _LOOKUP_BYTES = 16  # 128 bits: no two recipients collide
 _TAG_BYTES = 16
-_MIN_DISTINCT_BYTES = 12
 
 
 class KeyringError(ValueError):
@@ -35,17 +38,49 @@ class Keyring:
         """``keys``: master keys of 32 bytes, newest first.
 
         Raises:
-            KeyringError: no key, a key of another length, a key without entropy, or one twice.
+            KeyringError: no key, a key of another length, a key that can be guessed, or one twice.
         """
         for position, key in enumerate(keys, start=1):
             _check_key(key, position)
         if not keys:
-            raise KeyringError("there is no key")
+            raise KeyringError("there is no key; make one with: countersign keyring generate")
         self._keys = {_key_id(key): key for key in keys}
         if len(self._keys) != len(keys):
             raise KeyringError("a key is listed twice")
         self.newest = _key_id(keys[0])
-        self._lookup = _subkey(keys[-1], "lookup")
+        self._lookup: bytes | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The keys' ids, newest first."""
+        return tuple(self._keys)
+
+    def with_lookup(self, key: bytes) -> "Keyring":
+        """This ring with the store's look-up key open."""
+        opened = copy.copy(self)
+        opened._lookup = key
+        return opened
+
+    def lookup_of_oldest(self) -> bytes:
+        """The look-up key of a store from before look-up keys were sealed: its oldest key's."""
+        return _subkey(list(self._keys.values())[-1], "lookup")
+
+    def seal_lookup(self, key: bytes) -> dict[str, str]:
+        """A sealed copy of a look-up key for each master key, by its id."""
+        return {
+            id_: _seal(_subkey(master, "lookup-sealing"), key) for id_, master in self._keys.items()
+        }
+
+    def open_lookup(self, copies: Mapping[str, str]) -> bytes | None:
+        """The look-up key from the first copy that this ring has the key of; ``None`` if it has none.
+
+        Raises:
+            KeyringError: a copy was not made by its key.
+        """
+        for id_, master in self._keys.items():
+            if id_ in copies:
+                return _open(_subkey(master, "lookup-sealing"), copies[id_], id_)
+        return None
 
     def pepper(self, key_id: str) -> bytes:
         """The key of code digests made under ``key_id``. Raises KeyringError if that key is gone."""
@@ -58,12 +93,12 @@ class Keyring:
     def digest(self, purpose: str, value: str) -> str:
         """A stable keyed digest (32 hex digits) of any value, apart for each purpose."""
         text = f"{purpose}|{value}".encode()
-        return hashlib.blake2b(text, key=self._lookup, digest_size=_LOOKUP_BYTES).hexdigest()
+        key = self._opened_lookup()
+        return hashlib.blake2b(text, key=key, digest_size=_LOOKUP_BYTES).hexdigest()
 
     def seal(self, text: str) -> str:
         """Encrypt with the newest key (XSalsa20-Poly1305); the answer is Base64."""
-        box = SecretBox(_subkey(self._key(self.newest), "sealing"))
-        return base64.b64encode(box.encrypt(text.encode())).decode()
+        return _seal(_subkey(self._key(self.newest), "sealing"), text.encode())
 
     def unseal(self, key_id: str, sealed: str) -> str:
         """Decrypt what ``seal`` made under ``key_id``.
@@ -71,24 +106,27 @@ class Keyring:
         Raises:
             KeyringError: that key is gone, or the text was not sealed by it.
         """
-        box = SecretBox(_subkey(self._key(key_id), "sealing"))
-        try:
-            return box.decrypt(base64.b64decode(sealed)).decode()
-        except (CryptoError, ValueError) as error:
-            raise KeyringError(f"a record sealed under key {key_id} cannot be opened") from error
+        return _open(_subkey(self._key(key_id), "sealing"), sealed, key_id).decode()
+
+    def signing_seed(self, key_id: str) -> bytes:
+        """The Ed25519 seed that proofs are signed with. Raises KeyringError if that key is gone."""
+        return _subkey(self._key(key_id), "proof-signing")
 
     def tag(self, text: str) -> str:
-        """An unforgeable tag (32 hex digits) of a webhook reference, under the newest key."""
-        return self._tag(self.newest, text)
+        """An unforgeable tag (32 hex digits) of a webhook reference; no rotation moves it."""
+        return _tag(_subkey(self._opened_lookup(), "webhook-ref"), text)
 
     def tag_matches(self, text: str, tag: str) -> bool:
-        """Whether any key of the ring made the tag; in constant time for each key."""
-        found = [hmac.compare_digest(self._tag(kid, text), tag) for kid in self._keys]
+        """Whether the tag is ours: by the look-up key, or by a master key, as earlier releases made
+        them; in constant time for each key."""
+        keys = [self._opened_lookup(), *self._keys.values()]
+        found = [hmac.compare_digest(_tag(_subkey(k, "webhook-ref"), text), tag) for k in keys]
         return any(found)
 
-    def _tag(self, key_id: str, text: str) -> str:
-        key = _subkey(self._key(key_id), "webhook-ref")
-        return hashlib.blake2b(text.encode(), key=key, digest_size=_TAG_BYTES).hexdigest()
+    def _opened_lookup(self) -> bytes:
+        if self._lookup is None:
+            raise KeyringError("the look-up key is not open: see service.store.lookup")
+        return self._lookup
 
     def _key(self, key_id: str) -> bytes:
         try:
@@ -124,10 +162,27 @@ def parse_keys(text: str) -> tuple[bytes, ...]:
 def _check_key(key: bytes, position: int) -> None:
     if len(key) != KEY_BYTES:
         raise KeyringError(f"key {position} has {len(key)} bytes; it must have {KEY_BYTES}")
-    if len(set(key)) < _MIN_DISTINCT_BYTES:
+    fault = weakness(key)
+    if fault is not None:
         raise KeyringError(
-            f"key {position} is not random; make one with: countersign keyring generate"
+            f"key {position} {fault}, so it is not random and can be guessed; "
+            f"make one with: countersign keyring generate"
         )
+
+
+def _seal(key: bytes, plain: bytes) -> str:
+    return base64.b64encode(SecretBox(key).encrypt(plain)).decode()
+
+
+def _open(key: bytes, sealed: str, key_id: str) -> bytes:
+    try:
+        return SecretBox(key).decrypt(base64.b64decode(sealed))
+    except (CryptoError, ValueError) as error:
+        raise KeyringError(f"a record sealed under key {key_id} cannot be opened") from error
+
+
+def _tag(key: bytes, text: str) -> str:
+    return hashlib.blake2b(text.encode(), key=key, digest_size=_TAG_BYTES).hexdigest()
 
 
 def _key_id(key: bytes) -> str:

@@ -32,7 +32,9 @@ class Template:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
     """A configured origin. ``report_timeout``: milliseconds to wait for a final delivery report.
-    ``template``: what a WhatsApp sender sends; free text would need the person to have written first."""
+    ``template``: what a WhatsApp sender sends; free text would need the person to have written first.
+    ``stop_text``: how to stop the messages of a sender that nobody can reply to, said where the law asks
+    for it (``stop_countries``, ISO 3166-1 alpha-2; none: everywhere)."""
 
     name: str
     kind: SenderKind
@@ -40,6 +42,12 @@ class Sender:
     messaging_profile_id: str | None = None
     report_timeout: int = 30_000
     template: Template | None = None
+    stop_text: str | None = None
+    stop_countries: frozenset[str] = frozenset()
+
+    def stop_text_in(self, country: str) -> str | None:
+        here = not self.stop_countries or country in self.stop_countries
+        return self.stop_text if here else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,11 @@ class Recipient:
     __str__ = __repr__
 
 
+def is_e164(text: str) -> bool:
+    """Whether the text has the form of a number: not a short code, a name or a mask."""
+    return _E164.fullmatch(text) is not None
+
+
 def mask(e164: str) -> str:
     """Hide all of an E.164 number but its country code and last two digits."""
     try:

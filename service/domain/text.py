@@ -78,8 +78,10 @@ def compose(
     host: str | None = None,
     app_hash: str | None = None,
     transaction: Transaction | None = None,
+    stop_text: str | None = None,
 ) -> str:
-    """The message, checked to be one GSM-7 segment.
+    """The message, checked to be one GSM-7 segment. ``stop_text``: how to stop the messages of a sender
+    that nobody can reply to; it stands before the last line, which fills itself in.
 
     Raises:
         TextError: it does not fit; the message names lengths, never the code.
@@ -91,13 +93,24 @@ def compose(
     else:
         to_pay = f"{transaction.amount} {transaction.currency} to {transaction.payee}"
         text = f"{digits} is your {app_name} code to pay {to_pay}. Do not share it."
+    text = with_stop_text(text, stop_text)
     if last_line:
-        text += f"\n{last_line}"
+        text = in_one_segment(f"{text}\n{last_line}")
+    if app_hash and len(text.encode()) > RETRIEVER_BYTES:
+        raise TextError(f"is longer than the {RETRIEVER_BYTES} bytes that SMS Retriever reads")
+    return text
+
+
+def with_stop_text(text: str, stop_text: str | None) -> str:
+    """The text and, behind it, how to stop. Raises TextError if both are no single segment."""
+    return in_one_segment(f"{text} {stop_text}" if stop_text else text)
+
+
+def in_one_segment(text: str) -> str:
+    """The text itself. Raises TextError if it is no single GSM-7 segment."""
     length = septets(text)
     if length is None:
         raise TextError("has a character outside the GSM-7 alphabet")
     if length > SEGMENT_SEPTETS:
         raise TextError(f"is {length} characters long; one segment holds {SEGMENT_SEPTETS}")
-    if app_hash and len(text.encode()) > RETRIEVER_BYTES:
-        raise TextError(f"is longer than the {RETRIEVER_BYTES} bytes that SMS Retriever reads")
     return text

@@ -274,6 +274,7 @@ class Verification:
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
+    nonce: str | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     clients: tuple[str, ...] = ()

@@ -15,8 +15,9 @@ from service.domain.audit import EventType
 from service.domain.code import draw_code
 from service.domain.decide import Close, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
+from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
-from service.domain.text import compose
+from service.domain.text import compose, with_stop_text
 from service.domain.verification import (
     Delivery,
     Fault,
@@ -77,6 +78,7 @@ class Advance:
         hashing: HashPool,
         keyring: Keyring,
         policy: Policy,
+        scopes: Scopes,
         messages: Messages,
         clock: Clock,
         metrics: Metrics,
@@ -87,6 +89,7 @@ class Advance:
         self._hashing = hashing
         self._keyring = keyring
         self._policy = policy
+        self._scopes = scopes
         self._messages = messages
         self._clock = clock
         self._metrics = metrics
@@ -160,8 +163,9 @@ class Advance:
     async def _content(self, claim: Claim, sender: Sender) -> tuple[str, bytes]:
         """What the sender is to send, and the digest of the code in it (of nothing, for a notice)."""
         v = claim.verification
+        stop_text = sender.stop_text_in(v.country)
         if v.notice is not None:
-            return v.notice.text, b""
+            return with_stop_text(v.notice.text, stop_text), b""
         code = draw_code(v.code_length, secrets.randbelow)
         if sender.template is not None:
             text = code.reveal()
@@ -172,6 +176,7 @@ class Advance:
                 host=v.host,
                 app_hash=v.app_hash,
                 transaction=v.transaction,
+                stop_text=stop_text,
             )
         with self._hashing.slot():
             digest = await self._hashing.digest(
@@ -200,7 +205,7 @@ class Advance:
         self._metrics.delivery(delivery.kind, delivery.reason, outcome)
         v = claim.verification.with_outcome(delivery.number, outcome)
         if isinstance(outcome, Refused) and outcome.fault is Fault.OPTED_OUT:
-            await self._opt_out(v)
+            await self._opt_out(v, delivery)
         upcoming = decide(v, self._policy, self._clock.now())
         due_at = upcoming.until if isinstance(upcoming, Wait) else None
         event = audit.of_outcome(v, delivery, outcome)
@@ -215,9 +220,11 @@ class Advance:
             case _:
                 return Progress(v)
 
-    async def _opt_out(self, v: Verification) -> None:
-        """Telnyx knows of an opt-out that we do not: keep it, for every app and sender."""
-        entry = OptOut(v.masked, self._clock.now(), "telnyx")
+    async def _opt_out(self, v: Verification, delivery: Delivery) -> None:
+        """Telnyx knows of an opt-out that we do not: keep it, under the scope of its block."""
+        profiles = {sender.name: sender.messaging_profile_id for sender in v.plan}
+        scope = self._scopes.of_number(profiles.get(delivery.sender))
+        entry = OptOut(v.masked, self._clock.now(), "telnyx", scope)
         await self._recipients.opt_out(v.recipient_id, entry, actor="telnyx")
 
     async def _reconcile(self, claim: Claim, decision: Reconcile) -> Claim | Progress:

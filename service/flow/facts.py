@@ -1,6 +1,7 @@
 """The triggers beside a start: each records one fact in one script and makes the verification due."""
 
 import re
+from collections.abc import Sequence
 
 from service.clock import Clock
 from service.domain import audit
@@ -16,6 +17,7 @@ from service.domain.errors import (
 )
 from service.domain.keyring import Keyring
 from service.domain.opt_out import Request, read_request
+from service.domain.opt_out_scope import Scopes
 from service.domain.recipient import InvalidNumberError, Recipient, parse_recipient
 from service.domain.verification import Reason, Report, Status, Verification
 from service.flow.advance import Advance
@@ -41,6 +43,7 @@ class Facts:
         pumping: Pumping,
         keyring: Keyring,
         policy: Policy,
+        scopes: Scopes,
         resend_after: int,
         clock: Clock,
     ) -> None:
@@ -51,6 +54,7 @@ class Facts:
         self._pumping = pumping
         self._keyring = keyring
         self._policy = policy
+        self._scopes = scopes
         self._resend_after = resend_after
         self._clock = clock
 
@@ -131,32 +135,61 @@ class Facts:
             self._tasks.spawn(self._advance(id_))
         return word
 
-    async def inbound(self, number: str, text: str) -> Request | None:
-        """A person wrote: STOP and START are recorded, anything else is not kept."""
-        request = read_request(text)
-        if request is None:
-            return None
+    async def inbound(
+        self, number: str, text: str, *, profile: str | None = None, answered: str | None = None
+    ) -> Request | None:
+        """A person wrote: STOP and START are recorded, anything else is not kept.
+
+        ``profile``: the messaging profile that it came to. ``answered``: the keyword that Telnyx took it
+        for, which may be one that only the account knows; a STOP in either's eyes is one.
+        """
+        request = _either(read_request(text), answered)
+        if request not in (Request.STOP, Request.START):
+            return request
         try:
             recipient = parse_recipient(number)
         except InvalidNumberError:
             return None
         if request is Request.STOP:
-            await self.opt_out(recipient, actor="recipient", source="inbound")
+            scope = self._scopes.of_number(profile)
+            await self._record(recipient, scope, actor="recipient", source="inbound")
         else:
-            await self.opt_in(recipient, actor="recipient", source="inbound")
+            lifted = self._scopes.lifted_by_person(profile)
+            await self._lift(recipient, lifted, actor="recipient", source="inbound")
         return request
 
-    async def opt_out(self, recipient: Recipient, *, actor: str, source: str) -> bool:
-        """Record an opt-out and stop what is pending; ``False`` if it was recorded before."""
+    async def opt_out(self, recipient: Recipient, *, app: str, actor: str, source: str) -> bool:
+        """Record an opt-out for an app's caller and stop what is pending; ``False`` if it was recorded
+        before."""
+        return await self._record(
+            recipient, self._scopes.of_caller(app), actor=actor, source=source
+        )
+
+    async def opt_in(self, recipient: Recipient, *, app: str, actor: str, source: str) -> bool:
+        """Lift an opt-out for an app's caller; ``False`` if there was none that the app may lift."""
+        lifted = self._scopes.lifted_by_caller(app)
+        return await self._lift(recipient, lifted, actor=actor, source=source)
+
+    async def get_opt_out(self, recipient: Recipient, app: str) -> OptOut:
+        """What bars the app. Raises NotFoundError if nothing does."""
+        found = await self._recipients.get_opt_out(
+            self._keyring.lookup_id(recipient.e164), self._scopes.seen_by_caller(app)
+        )
+        if found is None:
+            raise NotFoundError("There is no opt-out of this number.")
+        return found
+
+    async def _record(self, recipient: Recipient, scope: str, *, actor: str, source: str) -> bool:
         recipient_id = self._keyring.lookup_id(recipient.e164)
-        entry = OptOut(recipient.masked, self._clock.now(), source)
+        entry = OptOut(recipient.masked, self._clock.now(), source, scope)
         stopped = await self._recipients.opt_out(recipient_id, entry, actor=actor)
         for id_ in stopped or ():
             self._tasks.spawn(self._advance(id_))
         return stopped is not None
 
-    async def opt_in(self, recipient: Recipient, *, actor: str, source: str) -> bool:
-        """Lift an opt-out; ``False`` if there was none."""
+    async def _lift(
+        self, recipient: Recipient, scopes: Sequence[str], *, actor: str, source: str
+    ) -> bool:
         recipient_id = self._keyring.lookup_id(recipient.e164)
         event = audit.of_opt_out(
             EventType.OPT_OUT_LIFTED,
@@ -166,11 +199,11 @@ class Facts:
             actor=actor,
             source=source,
         )
-        return await self._recipients.opt_in(recipient_id, event)
+        return await self._recipients.opt_in(recipient_id, scopes, event)
 
-    async def get_opt_out(self, recipient: Recipient) -> OptOut:
-        """Raises NotFoundError if the recipient is not opted out."""
-        found = await self._recipients.get_opt_out(self._keyring.lookup_id(recipient.e164))
-        if found is None:
-            raise NotFoundError("There is no opt-out of this number.")
-        return found
+
+def _either(read: Request | None, answered: str | None) -> Request | None:
+    taken_for = answered.lower() if answered else None
+    if Request.STOP in (read, taken_for):
+        return Request.STOP
+    return Request(taken_for) if taken_for in set(Request) else read

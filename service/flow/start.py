@@ -19,7 +19,7 @@ from service.domain.keyring import Keyring
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
 from service.domain.pumping import Tracked
 from service.domain.recipient import Recipient
-from service.domain.text import TextError, Transaction, compose
+from service.domain.text import TextError, Transaction, compose, with_stop_text
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
 from service.flow.advance import Advance
 from service.flow.guard import Guard, Passed, Subject
@@ -49,6 +49,7 @@ class StartRequest:
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
+    nonce: str | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -115,6 +116,7 @@ class Start:
         plan = self._plan(request)
         if request.notice is None:
             self._check_text(request)
+        plan = self._with_room(plan, request)
         recipient_id = self._keyring.lookup_id(request.recipient.e164)
         id_ = new_id(recipient_id, VERIFICATION if request.notice is None else NOTICE)
         if idempotency is None:
@@ -231,18 +233,40 @@ class Start:
 
     def _check_text(self, request: StartRequest) -> None:
         """Refuse before anything is created what could not be sent in one segment."""
-        longest = Code("0" * request.code_length)
         try:
-            compose(
-                longest,
-                self._routing.app_name,
-                host=request.host,
-                app_hash=request.app_hash,
-                transaction=request.transaction,
-            )
+            self._compose(request, None)
         except TextError as error:
             pointer = "/transaction" if request.transaction else "/web_origin"
             raise InvalidRequestError.at(pointer, f"makes a text that {error}") from None
+
+    def _with_room(self, plan: tuple[Sender, ...], request: StartRequest) -> tuple[Sender, ...]:
+        """The senders whose text has room for what it must say of stopping: without it, it may not go."""
+        country = request.recipient.country
+        able = tuple(s for s in plan if self._has_room(request, s.stop_text_in(country)))
+        if not able:
+            raise InvalidRequestError.at(
+                "/senders", "leaves no sender whose stop_text fits into the segment with this text"
+            )
+        return able
+
+    def _has_room(self, request: StartRequest, stop_text: str | None) -> bool:
+        try:
+            self._compose(request, stop_text)
+        except TextError:
+            return False
+        return True
+
+    def _compose(self, request: StartRequest, stop_text: str | None) -> str:
+        if request.notice is not None:
+            return with_stop_text(request.notice.text, stop_text)
+        return compose(
+            Code("0" * request.code_length),
+            self._routing.app_name,
+            host=request.host,
+            app_hash=request.app_hash,
+            transaction=request.transaction,
+            stop_text=stop_text,
+        )
 
     def _verification(
         self,
@@ -272,6 +296,7 @@ class Start:
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
+            nonce=request.nonce,
             notice=request.notice,
             metadata=request.metadata,
             clients=self._budget.clients(

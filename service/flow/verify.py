@@ -1,15 +1,24 @@
 """Verify: count the attempt, hash, compare and approve once."""
 
+import secrets
 from dataclasses import dataclass
+
+import structlog
 
 from service.clock import Clock
 from service.domain import audit
 from service.domain.audit import EventType
 from service.domain.code import Code
 from service.domain.decide import ATTEMPT_GRACE
-from service.domain.errors import RateLimitedError, VerificationClosedError, unknown_verification
+from service.domain.errors import (
+    RateLimitedError,
+    UnavailableError,
+    VerificationClosedError,
+    unknown_verification,
+)
 from service.domain.guard import Exceeded
-from service.domain.keyring import Keyring
+from service.domain.keyring import Keyring, KeyringError
+from service.domain.proof import sign_proof
 from service.domain.verification import Reason, Status, Verification
 from service.flow.hashing import HashPool
 from service.flow.pumping import Pumping
@@ -18,15 +27,19 @@ from service.store.keys import VERIFICATION, is_id
 from service.store.verifications import Attempt, VerificationStore
 from service.telemetry import Metrics
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a typed code; ``delivery`` is the number of the one that carried it."""
+    """The answer to a typed code; ``delivery`` is the number of the one that carried it, ``proof`` the
+    signed proof where the start gave a nonce."""
 
     approved: bool
     status: Status
     attempts_remaining: int
     delivery: int | None = None
+    proof: str | None = None
 
 
 class Verify:
@@ -40,9 +53,12 @@ class Verify:
         keyring: Keyring,
         pumping: Pumping,
         tasks: Tasks,
+        issuer: str,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
+        """``issuer``: who proofs say they are from, the service's public URL."""
+        self._issuer = issuer
         self._store = store
         self._hashing = hashing
         self._keyring = keyring
@@ -58,7 +74,8 @@ class Verify:
             NotFoundError: no such verification of this app.
             VerificationClosedError: it has ended, or its attempts are used up.
             RateLimitedError: the recipient's guess budget is used up; nothing was compared.
-            UnavailableError: the hash pool is full; the attempt was not counted.
+            UnavailableError: the hash pool is full, and the attempt was not counted; or this process
+                lacks the key of the verification.
         """
         if not is_id(id_, VERIFICATION):
             raise unknown_verification()
@@ -66,7 +83,7 @@ class Verify:
             attempt = await self._count(id_, app, actor)
             v = attempt.verification
             digest = await self._hashing.digest(
-                code, verification=id_, pepper=self._keyring.pepper(v.key_id), salt=attempt.salt
+                code, verification=id_, pepper=self._pepper(v.key_id), salt=attempt.salt
             )
         verdict = await self._settle(v, digest, actor)
         self._metrics.attempt(v, verdict.approved, self._clock.now())
@@ -108,10 +125,26 @@ class Verify:
         reply = await self._store.settle_attempt(v, now, digest, events)
         match reply[0]:
             case "approved":
-                return Verdict(True, Status.APPROVED, int(reply[2]), int(reply[1]))
+                proof = self._proof(v, now)
+                return Verdict(True, Status.APPROVED, int(reply[2]), int(reply[1]), proof)
             case "rejected":
                 return Verdict(False, v.status, int(reply[1]))
             case "locked":
                 return Verdict(False, Status.LOCKED, 0)
             case _:
                 raise VerificationClosedError(reply[1])
+
+    def _proof(self, v: Verification, at: int) -> str | None:
+        if v.nonce is None:
+            return None
+        id_ = f"prf_{secrets.token_hex(16)}"
+        return sign_proof(v, v.nonce, self._keyring, issuer=self._issuer, id_=id_, at=at)
+
+    def _pepper(self, key_id: str) -> bytes:
+        try:
+            return self._keyring.pepper(key_id)
+        except KeyringError:
+            log.warning("keyring.lacks", key=key_id, fix="put it back behind the newer keys")
+            raise UnavailableError(
+                "This instance lacks the key that the verification was made under.", 1
+            ) from None

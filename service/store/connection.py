@@ -5,9 +5,10 @@ what a second run would mean.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
@@ -27,13 +28,24 @@ ANSWER_TIMEOUT = 2.0
 POOL_TIMEOUT = 1.0
 CONNECTIONS = 64
 _RETRY_AFTER = 1
-_MIN_REDIS = (6, 2)
+_SCAN_STEP = 500
+MIN_REDIS = (6, 2)
 
 log = structlog.get_logger(__name__)
 
 
 class StoreSetupError(Exception):
     """The server cannot be used as it is; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files for ``rediss://``: the CA to trust in the place of the system's, and a client certificate
+    with its key. The server's certificate and name are always checked; nothing switches that off."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
 
 
 class Connection:
@@ -43,15 +55,15 @@ class Connection:
         self._client = client
 
     @classmethod
-    async def open(cls, url: str) -> "Connection":
+    async def open(cls, url: str, tls: Tls | None = None) -> "Connection":
         """Connect to ``redis://``, ``rediss://`` or ``unix://`` (one server), or to
         ``redis+cluster://`` / ``rediss+cluster://``.
 
         Raises:
             UnavailableError: the server does not answer.
-            StoreSetupError: the URL has another scheme.
+            StoreSetupError: the URL has another scheme, or says what belongs into ``tls``.
         """
-        connection = cls(_client(url))
+        connection = cls(_client(url, tls or Tls()))
         try:
             await connection.ping()
         except BaseException:
@@ -79,6 +91,12 @@ class Connection:
         for parts in batch:
             pipeline.execute_command(*parts)
         return cast("list[Any]", await self._guard(pipeline.execute()))
+
+    async def scan(self, pattern: str) -> AsyncIterator[str]:
+        """Every key that matches, each at least once, read in small steps that hold nobody up."""
+        found = aiter(self._client.scan_iter(match=pattern, count=_SCAN_STEP))
+        while (key := await self._guard(anext(found, None))) is not None:
+            yield key
 
     async def evalsha(self, sha: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         """Run a loaded script. Raises NoScriptError if the server does not know it."""
@@ -128,9 +146,9 @@ class Connection:
         Raises:
             StoreSetupError: the server is older than Redis 6.2.
         """
-        for info in await self._infos():
+        for info in await self.infos():
             version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
-            if "valkey_version" not in info and version < _MIN_REDIS:
+            if "valkey_version" not in info and version < MIN_REDIS:
                 raise StoreSetupError(f"Redis {info['redis_version']} is too old: use 6.2 or newer")
             policy = info.get("maxmemory_policy", "noeviction")
             if policy != "noeviction":
@@ -138,7 +156,8 @@ class Connection:
             if not info.get("aof_enabled"):
                 log.warning("redis.forgets", fix="set appendonly yes, or a restart loses logins")
 
-    async def _infos(self) -> list[dict[str, Any]]:
+    async def infos(self) -> list[dict[str, Any]]:
+        """INFO of each primary server."""
         if isinstance(self._client, RedisCluster):
             answer = await self._guard(self._client.info(target_nodes=RedisCluster.PRIMARIES))
             return list(answer.values()) if "redis_version" not in answer else [answer]
@@ -183,7 +202,7 @@ def _unavailable() -> UnavailableError:
     return UnavailableError("The store does not answer; try again.", _RETRY_AFTER)
 
 
-def _client(url: str) -> "Redis[str] | RedisCluster[str]":  # type: ignore[type-arg]
+def _client(url: str, tls: Tls) -> "Redis[str] | RedisCluster[str]":  # type: ignore[type-arg]
     options: dict[str, Any] = {
         "decode_responses": True,
         "protocol": 2,
@@ -191,6 +210,7 @@ def _client(url: str) -> "Redis[str] | RedisCluster[str]":  # type: ignore[type-
         "retry": Retry(NoBackoff(), 0),
     }
     parts = urlsplit(url)
+    options |= _tls_options(parts, tls)
     if parts.scheme in ("redis+cluster", "rediss+cluster"):
         plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster")))
         return RedisCluster.from_url(plain, socket_connect_timeout=CONNECT_TIMEOUT, **options)
@@ -204,3 +224,20 @@ def _client(url: str) -> "Redis[str] | RedisCluster[str]":  # type: ignore[type-
         url, max_connections=CONNECTIONS, timeout=POOL_TIMEOUT, **options
     )
     return Redis.from_pool(pool)
+
+
+def _tls_options(parts: SplitResult, tls: Tls) -> dict[str, str]:
+    if any(name.startswith("ssl") for name in parse_qs(parts.query)):
+        # redis-py would take ssl_cert_reqs=none from there.
+        raise StoreSetupError("REDIS_URL sets TLS options: set the files in [redis] instead")
+    given = {
+        "ssl_ca_certs": tls.ca_file,
+        "ssl_certfile": tls.cert_file,
+        "ssl_keyfile": tls.key_file,
+    }
+    options = {name: file for name, file in given.items() if file is not None}
+    if options and not parts.scheme.startswith("rediss"):
+        raise StoreSetupError(
+            "[redis] names TLS files, but REDIS_URL does not begin with rediss:// (or rediss+cluster://)"
+        )
+    return options

@@ -9,6 +9,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from service.domain.opt_out_scope import EVERYTHING
+
 PARTITIONS = 64
 META = "cs:meta"
 VERIFICATION, NOTICE = "ver", "ntc"
@@ -74,11 +76,24 @@ class RecipientKeys:
 
     @property
     def opt_out(self) -> str:
+        """Of everything; those of one scope carry its name behind it."""
         return f"{self.prefix}o:{self.recipient_id}"
+
+    def opt_out_of(self, scope: str) -> str:
+        return f"{self.prefix}o:{self.opt_out_member(scope)}"
+
+    def opt_out_member(self, scope: str) -> str:
+        """An opt-out's name among all of the partition: what follows ``o:`` in its key."""
+        return self.recipient_id if scope == EVERYTHING else f"{self.recipient_id}:{scope}"
 
     @property
     def opt_outs(self) -> str:
         return f"{self.prefix}oo"
+
+    @property
+    def listed(self) -> str:
+        """When a complete look at Telnyx's list last had each of the partition's opt-outs."""
+        return f"{self.prefix}oo:listed"
 
     @property
     def active(self) -> str:
@@ -125,3 +140,9 @@ def reservation(digest: str) -> str:
 
 API_KEYS = "cs:api-keys"
 """One hash: key id -> entry. Few, and read through a cache, so they need no partition."""
+
+API_KEYS_USED = "cs:api-keys-used"
+"""One hash: key id -> when it was last used. Apart, so that no use can undo a change of the key."""
+SYNC = f"{prefix(0)}sync"
+"""How far the sync with Telnyx's list of opt-outs came, and the lease of who is at it."""
+SYNC_LEASE = f"{prefix(0)}sync:lease"

@@ -32,6 +32,7 @@ from service.domain.verification import (
 _BASE_FIELDS = (
     "app", "purpose", "country", "masked", "recipient_id", "sealed", "key_id", "created_at",
     "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
+    "nonce",
 )  # fmt: skip
 _OUTCOMES = {"accepted": Accepted, "refused": Refused, "not_sent": NotSent, "uncertain": Uncertain}
 _OUTCOME_WORDS = {kind: word for word, kind in _OUTCOMES.items()}

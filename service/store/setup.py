@@ -3,8 +3,10 @@
 from service.store import keys
 from service.store.connection import Connection, StoreSetupError
 
-LAYOUT = 1
-"""Version of the layout of the data. A store of a newer layout is refused."""
+LAYOUT = 2
+"""Version of the layout of the data. A store of a newer layout is refused; ``store.lookup`` brings one
+of layout 1, whose look-up key was that of the oldest master key, up to this one."""
+READABLE = {"layout": (1, LAYOUT), "partitions": (keys.PARTITIONS,)}
 
 
 async def check_setup(connection: Connection) -> None:
@@ -18,7 +20,7 @@ async def check_setup(connection: Connection) -> None:
     for field, ours in (("layout", LAYOUT), ("partitions", keys.PARTITIONS)):
         await connection.command("HSETNX", keys.META, field, ours)
         theirs = int(await connection.command("HGET", keys.META, field))
-        if theirs != ours:
+        if theirs not in READABLE[field]:
             raise StoreSetupError(
                 f"the store has {field} {theirs}, this release works with {ours}: "
                 f"point REDIS_URL at another database, or use the release that made it"

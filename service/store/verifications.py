@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from service.domain.audit import Event
 from service.domain.guard import Exceeded, Limit
 from service.domain.guess_budget import GuessBudget
+from service.domain.opt_out_scope import of_plan
 from service.domain.plan import Sender
 from service.domain.verification import Delivery, Outcome, Reason, Report, Status, Verification
 from service.store import keys
@@ -124,6 +125,7 @@ class VerificationStore:
                 "prefix": k.prefix,
                 "now": v.created_at,
                 "base": dump_base(v),
+                "scopes": " ".join(of_plan(v.app, v.plan)),
                 "salt": salt.hex(),
                 "app": v.app,
                 "attempts": v.attempts_allowed,

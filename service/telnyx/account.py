@@ -5,6 +5,7 @@ Reads are tried again, with growing pauses, where that may help; whatever change
 asked for once, because Telnyx knows no idempotency key. All methods raise ``TelnyxCallError``.
 """
 
+import itertools
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -12,22 +13,25 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from service.clock import Clock
 from service.telnyx.failures import (
+    NoIdError,
     RateLimitedError,
     ServerError,
     TelnyxCallError,
+    UnexpectedAnswerError,
     UnreachableError,
     failure_of,
 )
-from service.telnyx.http import TelnyxConfig, open_http, read_json
+from service.telnyx.http import NEVER_CONNECTED, TelnyxConfig, open_http, read_json
 from service.telnyx.outgoing import AutoresponseBody, Outgoing
 from service.telnyx.resources import (
     AlphanumericSenderId,
     Autoresponse,
     HostedNumber,
+    Listing,
     MessageRecord,
     MessagingProfile,
     Metrics,
@@ -39,9 +43,11 @@ from service.telnyx.resources import (
 
 TRIES = 4
 LARGEST_PAGE = 250
-_FIRST_PAUSE, _LONGEST_PAUSE = 500, 30_000
+_FIRST_PAUSE, _LONGEST_PAUSE = 500, 60_000
+_PASSING = (RateLimitedError, ServerError, UnreachableError)
 TimeFrame = Literal["1h", "3h", "24h", "3d", "7d", "30d"]
 
+M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=Resource)
 Params = Mapping[str, str | int | None]
 
@@ -65,8 +71,7 @@ class TelnyxAccount:
 
     async def retrieve_group(self, id_: str) -> Sequence[MessageRecord]:
         """The messages of a group MMS, one for each member."""
-        body = await self._read(f"/messages/group/{_part(id_)}")
-        return [_parse(MessageRecord, item) for item in _items(body)]
+        return await self._whole(MessageRecord, f"/messages/group/{_part(id_)}")
 
     async def cancel_scheduled(self, id_: str) -> MessageRecord:
         """Allowed until a minute before it is to leave."""
@@ -167,8 +172,8 @@ class TelnyxAccount:
 
     async def list_metrics(self, time_frame: TimeFrame | None = None) -> Sequence[Metrics]:
         """The figures of every messaging profile."""
-        body = await self._read("/messaging_profile_metrics", {"time_frame": time_frame})
-        return [_parse(Metrics, item) for item in _items(body)]
+        path = "/messaging_profile_metrics"
+        return await self._whole(Metrics, path, {"time_frame": time_frame})
 
     async def get_metrics(self, profile_id: str, time_frame: TimeFrame | None = None) -> Metrics:
         path = f"{_profile(profile_id)}/metrics"
@@ -177,7 +182,7 @@ class TelnyxAccount:
     def list_profiles(self, *, name: str | None = None) -> AsyncIterator[MessagingProfile]:
         """``name``: a part of it."""
         params = {"filter[name][contains]": name}
-        return self._all(MessagingProfile, "/messaging_profiles", params, LARGEST_PAGE)
+        return self._all(MessagingProfile, "/messaging_profiles", params)
 
     async def get_profile(self, profile_id: str) -> MessagingProfile:
         return await self._one(MessagingProfile, _profile(profile_id))
@@ -191,8 +196,7 @@ class TelnyxAccount:
         self, profile_id: str, *, country_code: str | None = None
     ) -> Sequence[Autoresponse]:
         path = f"{_profile(profile_id)}/autoresp_configs"
-        body = await self._read(path, {"country_code": country_code})
-        return [_parse(Autoresponse, item) for item in _items(body)]
+        return await self._whole(Autoresponse, path, {"country_code": country_code})
 
     async def create_autoresponse(
         self, profile_id: str, autoresponse: AutoresponseBody
@@ -220,32 +224,34 @@ class TelnyxAccount:
         """Carrier and line type of a number; Telnyx charges for it."""
         return await self._one(NumberLookup, f"/number_lookup/{_part(number)}", {"type": "carrier"})
 
-    async def _all(
-        self, model: type[R], path: str, params: Params, size: int = LARGEST_PAGE
-    ) -> AsyncIterator[R]:
+    async def _all(self, model: type[R], path: str, params: Params) -> AsyncIterator[R]:
         """Every item, a page at a time."""
-        number = 1
-        while True:
-            page = await self._page(model, path, params, number, size)
+        for number in itertools.count(1):
+            page = await self._page(model, path, params, number, LARGEST_PAGE)
             for item in page.items:
                 yield item
             if number >= page.total_pages or not page.items:
                 return
-            number += 1
 
     async def _page(
         self, model: type[R], path: str, params: Params, number: int, size: int
     ) -> Page[R]:
         body = await self._read(path, {**params, "page[number]": number, "page[size]": size})
-        meta = body.get("meta")
-        figures = meta if isinstance(meta, dict) else {}
-        items = [_parse(model, item) for item in _items(body)]
+        listing = _parse(Listing, body)
+        items = [_parse(model, item) for item in listing.data]
+        # Where Telnyx counts no pages, a full one may have another after it.
+        guess = number + 1 if len(items) >= size else number
         return Page(
             items,
             number,
-            int(figures.get("total_pages") or number),
-            int(figures.get("total_results") or len(items)),
+            listing.meta.total_pages or guess,
+            listing.meta.total_results or len(items),
         )
+
+    async def _whole(self, model: type[R], path: str, params: Params | None = None) -> Sequence[R]:
+        """A list that has no pages."""
+        listing = _parse(Listing, await self._read(path, params))
+        return [_parse(model, item) for item in listing.data]
 
     async def _one(self, model: type[R], path: str, params: Params | None = None) -> R:
         return _parse(model, _data(await self._read(path, params)))
@@ -253,50 +259,52 @@ class TelnyxAccount:
     async def _write(
         self, model: type[R], method: str, path: str, body: dict[str, Any] | None = None
     ) -> R:
-        return _parse(model, _data(await self._request(method, path, json=body)))
+        answer = await self._request(method, path, json=body)
+        return _parse(model, _data(answer), is_read=False)
 
-    async def _read(self, path: str, params: Params | None = None) -> dict[str, Any]:
+    async def _read(self, path: str, params: Params | None = None) -> object:
         """GET, up to ``TRIES`` times where another try may help."""
         for failed in range(TRIES - 1):
             try:
                 return await self._request("GET", path, params=_given(params or {}))
-            except (RateLimitedError, ServerError, UnreachableError) as error:
-                await self._clock.sleep(_pause(error, failed))
+            except _PASSING as error:
+                pause = _pause(error, failed)
+                if pause > _LONGEST_PAUSE:
+                    raise
+                await self._clock.sleep(pause)
         return await self._request("GET", path, params=_given(params or {}))
 
-    async def _request(self, method: str, path: str, **given: Any) -> dict[str, Any]:
+    async def _request(self, method: str, path: str, **given: Any) -> object:
+        is_read = method == "GET"
         try:
             response = await self._http.request(method, path, **given)
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+        except NEVER_CONNECTED as error:
             raise UnreachableError(None) from error
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            raise UnreachableError(None, maybe_done=not is_read) from error
         if not response.is_success:
-            raise failure_of(response, self._clock.now())
-        body = read_json(response)
-        return body if isinstance(body, dict) else {}
+            raise failure_of(response, self._clock.now(), is_read=is_read)
+        return read_json(response)
 
 
 def _pause(error: TelnyxCallError, failed: int) -> int:
     """Milliseconds: what Telnyx asks for, else growing, never in step with other clients."""
-    if isinstance(error, RateLimitedError):
-        return min(error.retry_after, _LONGEST_PAUSE)
+    if error.retry_after is not None:
+        return error.retry_after
     return int(_FIRST_PAUSE * 2**failed * random.uniform(0.5, 1.5))  # noqa: S311
 
 
-def _parse(model: type[R], value: object) -> R:
+def _parse(model: type[M], value: object, *, is_read: bool = True) -> M:
     try:
         return model.model_validate(value)
-    except ValidationError as error:
-        raise TelnyxCallError(200) from error
+    except ValidationError:
+        # Its cause would quote the answer, and with it numbers and texts.
+        raise UnexpectedAnswerError(httpx.codes.OK, maybe_done=not is_read) from None
 
 
-def _data(body: dict[str, Any]) -> object:
+def _data(body: object) -> object:
     # A few calls answer with the bare object.
-    return body.get("data", body)
-
-
-def _items(body: dict[str, Any]) -> Sequence[object]:
-    data = body.get("data")
-    return data if isinstance(data, list) else []
+    return body.get("data", body) if isinstance(body, dict) else body
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -308,5 +316,7 @@ def _profile(id_: str) -> str:
 
 
 def _part(text: str) -> str:
-    """One part of a path, whatever is in it."""
+    """One part of a path, whatever is in it but nothing: without it a path names something else."""
+    if text in {"", ".", ".."}:
+        raise NoIdError
     return quote(text, safe="")

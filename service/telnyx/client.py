@@ -16,7 +16,13 @@ import structlog
 from service.domain.plan import Sender, SenderKind, Template
 from service.domain.verification import Accepted, NotSent, Outcome, Refused, Report, Uncertain
 from service.telnyx.errors import fault_of, read_errors, to_domain
-from service.telnyx.http import TelnyxConfig, open_http, read_json, retry_after
+from service.telnyx.http import (
+    NEVER_CONNECTED,
+    TelnyxConfig,
+    open_http,
+    read_json,
+    retry_after,
+)
 from service.telnyx.message import read_message, to_report
 
 SEND_TIMEOUT = 8.0
@@ -34,7 +40,6 @@ _SCHEDULE_PATH = "/messages/schedule"
 _GENERIC_PATH = "/messages"
 _OWN_PROFILE = frozenset({SenderKind.NUMBER_POOL, SenderKind.ALPHANUMERIC, SenderKind.WHATSAPP})
 _DEFAULT_RETRY = 1_000
-_NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +83,7 @@ class TelnyxClient:
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 response = await self._http.post(path, json=body)
-        except _NEVER_CONNECTED:
+        except NEVER_CONNECTED:
             return NotSent(now(), _DEFAULT_RETRY)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, ValueError):
             return Uncertain(now())

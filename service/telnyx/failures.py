@@ -4,18 +4,23 @@ The sending of codes does not raise these (``client.py``): there a refusal is a 
 table reads. Sources: developers.telnyx.com, "API errors".
 """
 
+import math
 from collections.abc import Sequence
 
 import httpx
 
 from service.telnyx.errors import TelnyxError, read_errors
-from service.telnyx.http import read_json, retry_after
+from service.telnyx.http import read_json, told_to_wait
 
 _ADVICE = {
     "10009": "Check TELNYX_API_KEY: Telnyx does not know it.",
     "10010": "The API key may not do this: use a key of an owner or administrator.",
+    "10002": "Write the number as E.164, such as +12025550123.",
     "10005": "Check the id: Telnyx has nothing under it (any more).",
     "10011": "Too many requests: wait, then try again.",
+    "10016": "Write the number as E.164, such as +12025550123.",
+    "10038": "The account may not use this: see the Telnyx portal, or ask Telnyx support.",
+    "10039": "The account is limited: on trial it reaches only numbers verified in the portal.",
     "20012": "The account is not active: ask Telnyx support.",
     "20013": "The account is blocked: ask Telnyx support.",
     "20014": "Verify the account in the Telnyx portal first.",
@@ -29,7 +34,10 @@ _ADVICE = {
     "40309": "Allow the destination country in the messaging profile's whitelist.",
     "40310": "Check the recipient's number: it must be E.164.",
     "40312": "Enable the messaging profile.",
+    "40314": "Messaging is off for the account: ask Telnyx support.",
+    "40315": "The sender is unhealthy: send from another one.",
     "40318": "The sender's queue is full: wait, or send from another one.",
+    "40320": "The sender cannot be used for now: send from another one.",
     "40321": "The number pool has no usable number: add numbers, or look at their health.",
     "40329": "Have the toll-free number verified in the Telnyx portal.",
     "40331": "Set the messaging profile's whitelist of destinations.",
@@ -38,22 +46,43 @@ _ADVICE = {
 
 
 class TelnyxCallError(Exception):
-    """A call that failed. ``errors`` are Telnyx's own, with code, title, detail and pointer;
-    ``status`` is the HTTP status, ``None`` where no answer came."""
+    """A call that failed.
+
+    Attributes:
+        status: the HTTP status; ``None`` where no answer came.
+        errors: Telnyx's own, with code, title, detail and pointer.
+        retry_after: milliseconds that Telnyx asks to wait; ``None`` if it does not say.
+        maybe_done: whether what was to be changed or sent may have been, all the same.
+    """
 
     advice = "Try again later; if it goes on, see https://status.telnyx.com."
 
-    def __init__(self, status: int | None, errors: Sequence[TelnyxError] = ()) -> None:
+    def __init__(
+        self,
+        status: int | None,
+        errors: Sequence[TelnyxError] = (),
+        *,
+        retry_after: int | None = None,
+        maybe_done: bool = False,
+    ) -> None:
         self.status = status
         self.errors = tuple(errors)
+        self.retry_after = retry_after
+        self.maybe_done = maybe_done
         super().__init__(self.explain())
 
     def explain(self) -> str:
         """What happened and what to do, for a person."""
         said = "; ".join(_in_words(error) for error in self.errors)
-        advice = next((_ADVICE[e.code] for e in self.errors if e.code in _ADVICE), self.advice)
-        answered = f"Telnyx answered {self.status}" if self.status else "Telnyx did not answer"
-        return f"{answered}{': ' + said if said else ''}. {advice}"
+        told = [next((_ADVICE[e.code] for e in self.errors if e.code in _ADVICE), self.advice)]
+        if self.retry_after is not None:
+            told.append(f"It asks to wait for {math.ceil(self.retry_after / 1000)} s.")
+        if self.maybe_done:
+            told.append("It may have been done all the same: look before you repeat it.")
+        return f"{self._what_happened()}{': ' + said if said else ''}. {' '.join(told)}"
+
+    def _what_happened(self) -> str:
+        return f"Telnyx answered {self.status}" if self.status else "Telnyx did not answer"
 
 
 class BadRequestError(TelnyxCallError):
@@ -83,7 +112,7 @@ class ForbiddenError(TelnyxCallError):
 class NotFoundError(TelnyxCallError):
     """404: no such thing, or no longer (messages are kept for 10 days)."""
 
-    advice = "Check the id: Telnyx has nothing under it (any more)."
+    advice = "Check the id, and telnyx_base_url."
 
 
 class ConflictError(TelnyxCallError):
@@ -99,25 +128,42 @@ class UnprocessableError(TelnyxCallError):
 
 
 class RateLimitedError(TelnyxCallError):
-    """429: too many requests; ``retry_after`` is in milliseconds."""
+    """429: too many requests."""
 
     advice = "Too many requests: wait, then try again."
 
-    def __init__(
-        self, status: int | None, errors: Sequence[TelnyxError] = (), retry_after: int = 0
-    ) -> None:
-        super().__init__(status, errors)
-        self.retry_after = retry_after
-
 
 class ServerError(TelnyxCallError):
-    """5xx: Telnyx failed; a write may or may not have been done."""
+    """5xx, or 408: Telnyx failed."""
+
+    advice = "It has trouble of its own: see https://status.telnyx.com."
 
 
 class UnreachableError(TelnyxCallError):
-    """No answer came; a write may or may not have been done."""
+    """No connection, or no answer over it."""
 
-    advice = "Check the network and the base URL; after a write, look whether it was done."
+    advice = "Check the network and telnyx_base_url."
+
+
+class UnexpectedAnswerError(TelnyxCallError):
+    """An answer that Telnyx does not give to such a call: a page of a proxy, a redirection."""
+
+    advice = "Check telnyx_base_url, and whether a proxy answers instead."
+
+    def _what_happened(self) -> str:
+        return f"{super()._what_happened()}, but not as it documents it"
+
+
+class NoIdError(TelnyxCallError):
+    """Nothing was asked, because an empty id would name something else."""
+
+    advice = "Give the id of what is meant."
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def _what_happened(self) -> str:
+        return "An id is empty, so Telnyx was not asked"
 
 
 _BY_STATUS: dict[int, type[TelnyxCallError]] = {
@@ -126,19 +172,29 @@ _BY_STATUS: dict[int, type[TelnyxCallError]] = {
     402: PaymentRequiredError,
     403: ForbiddenError,
     404: NotFoundError,
+    408: ServerError,
     409: ConflictError,
     422: UnprocessableError,
+    429: RateLimitedError,
 }
 
 
-def failure_of(response: httpx.Response, now: int) -> TelnyxCallError:
+def failure_of(response: httpx.Response, now: int, *, is_read: bool) -> TelnyxCallError:
     """The exception for an answer that is no success; ``now`` is in milliseconds."""
-    status, errors = response.status_code, read_errors(read_json(response))
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return RateLimitedError(status, errors, retry_after(response, now))
+    status, kind = response.status_code, _kind(response)
+    return kind(
+        status,
+        read_errors(read_json(response)),
+        retry_after=told_to_wait(response, now) if status in (429, 503) else None,
+        maybe_done=kind is ServerError and not is_read,
+    )
+
+
+def _kind(response: httpx.Response) -> type[TelnyxCallError]:
     if response.is_server_error:
-        return ServerError(status, errors)
-    return _BY_STATUS.get(status, BadRequestError)(status, errors)
+        return ServerError
+    other = BadRequestError if response.is_client_error else UnexpectedAnswerError
+    return _BY_STATUS.get(response.status_code, other)
 
 
 def _in_words(error: TelnyxError) -> str:

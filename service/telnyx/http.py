@@ -1,8 +1,12 @@
 """How Telnyx is reached: one keep-alive pool (HTTP/1.1), and JSON read without surprises."""
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import httpx
+
+NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""What surely never reached Telnyx."""
 
 _DEFAULT_RETRY = 1_000
 _EPOCH_THRESHOLD = 10**9  # Telnyx's pages disagree whether a reset is seconds or an epoch
@@ -52,14 +56,28 @@ def read_json(response: httpx.Response) -> object:
 
 
 def retry_after(response: httpx.Response, now: int) -> int:
-    """Milliseconds to wait, from ``retry-after`` or ``x-ratelimit-reset``."""
+    """Milliseconds to wait, a second if Telnyx does not say."""
+    told = told_to_wait(response, now)
+    return _DEFAULT_RETRY if told is None else told
+
+
+def told_to_wait(response: httpx.Response, now: int) -> int | None:
+    """Milliseconds to wait, from ``retry-after`` (RFC 9110: seconds or a date) or
+    ``x-ratelimit-reset``."""
     for header in ("retry-after", "x-ratelimit-reset"):
         try:
-            value = float(response.headers[header])
-        except (KeyError, ValueError):
+            value = _seconds(response.headers[header])
+        except (KeyError, ValueError, OverflowError):
             continue
         if value > _EPOCH_THRESHOLD:
             value -= now / 1000
         if 0 <= value < _EPOCH_THRESHOLD:
             return int(value * 1000)
-    return _DEFAULT_RETRY
+    return None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return parsedate_to_datetime(text).timestamp()

@@ -3,16 +3,17 @@ and no other."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 MOST_OF_A_GROUP = 8
+_RESERVED = {"START": "start", "STOP": "stop", "HELP": "info"}
 
 From = Annotated[str, Field(alias="from")]
 
 
 class AutoresponseBody(BaseModel):
     """An auto-response: what Telnyx does and answers when it reads one of the keywords (the page on
-    opt-outs: at most 20 of them, and a text of at least 20 characters)."""
+    opt-outs: at most 20 of them, a text of at least 20 characters, and three words keep their meaning)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,6 +24,14 @@ class AutoresponseBody(BaseModel):
     ]
     country_code: Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")] = "*"
     resp_text: Annotated[str | None, Field(min_length=20, max_length=1_600)] = None
+
+    @model_validator(mode="after")
+    def _reserved_words_keep_their_meaning(self) -> "AutoresponseBody":
+        for word in self.keywords:
+            meant = _RESERVED.get(word.strip().upper(), self.op)
+            if meant != self.op:
+                raise ValueError(f"{word} always means {meant}: take it out of this {self.op}")
+        return self
 
 
 class Outgoing(BaseModel):

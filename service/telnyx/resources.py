@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 
 def _in_utc(instant: datetime) -> datetime:
@@ -24,8 +24,8 @@ class Resource(BaseModel):
     model_config = ConfigDict(extra="allow", populate_by_name=True, coerce_numbers_to_str=True)
 
     def as_it_came(self) -> dict[str, Any]:
-        """With Telnyx's own names, for scripts."""
-        return self.model_dump(mode="json", by_alias=True)
+        """What Telnyx gave under its own names, for scripts; a secret is masked."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class Party(Resource):
@@ -42,7 +42,9 @@ class MessageRecord(Resource):
     direction: str | None = None
     type: str | None = None
     from_: Annotated[Party | None, Field(alias="from")] = None
-    to: list[Party] = Field(default_factory=list)
+    to: Annotated[list[Party], BeforeValidator(lambda value: value or [])] = Field(
+        default_factory=list
+    )
     send_at: Instant | None = None
     messaging_profile_id: str | None = None
 
@@ -86,7 +88,7 @@ class Metrics(Resource):
 
 
 class MessagingProfile(Resource):
-    """``v1_secret`` is in it after ``regenerate_secret``: never log a whole profile."""
+    """Telnyx gives ``v1_secret`` with every profile; it does not print, and ``as_it_came`` masks it."""
 
     id: str
     name: str | None = None
@@ -95,7 +97,7 @@ class MessagingProfile(Resource):
     webhook_failover_url: str | None = None
     webhook_api_version: str | None = None
     whitelisted_destinations: Texts = Field(default_factory=list)
-    v1_secret: Annotated[str | None, Field(repr=False)] = None
+    v1_secret: SecretStr | None = None
 
 
 class Autoresponse(Resource):
@@ -126,6 +128,19 @@ class NumberLookup(Resource):
     country_code: str | None = None
     carrier: LookupCarrier | None = None
     portability: LookupPortability | None = None
+
+
+class _Meta(BaseModel):
+    total_pages: int | None = None
+    total_results: int | None = None
+
+
+class Listing(BaseModel):
+    """The envelope of a list. An answer without ``data`` is none: who takes it for an empty list would
+    lift every opt-out."""
+
+    data: list[object]
+    meta: Annotated[_Meta, BeforeValidator(lambda value: value or {})] = _Meta()
 
 
 R = TypeVar("R", bound=Resource)

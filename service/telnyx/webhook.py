@@ -43,6 +43,9 @@ class InboundText:
     event_id: str
     from_: str = field(repr=False)
     text: str = field(repr=False)
+    messaging_profile_id: str | None = None
+    autoresponse_type: str | None = None
+    """The keyword that Telnyx took it for: STOP, START, HELP or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,9 @@ class _Inbound(_Lenient):
 
     from_: From = Field(alias="from")
     text: str | None = None
+    # Of any type: a STOP must not be lost because one of these is not what it should be.
+    messaging_profile_id: object = None
+    autoresponse_type: object = None
 
 
 def read_public_keys(text: str) -> tuple[VerifyKey, ...]:
@@ -155,4 +161,11 @@ def _read_inbound(data: _Data) -> Event:
         inbound = _Inbound.model_validate(data.payload)
     except ValidationError:
         return Ignored(data.event_type)
-    return InboundText(data.id, inbound.from_.phone_number, inbound.text or "")
+    profile, answered = inbound.messaging_profile_id, inbound.autoresponse_type
+    return InboundText(
+        data.id,
+        inbound.from_.phone_number,
+        inbound.text or "",
+        profile if isinstance(profile, str) else None,
+        answered if isinstance(answered, str) else None,
+    )

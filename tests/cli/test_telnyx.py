@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
+from tests.harness import free_port, serving
 from tests.sandbox.conftest import API_KEY, LONG, PROFILE, Sandbox, running
+from tests.telnyx.counting import Counting
 
 Command = Callable[..., Awaitable[Result]]
 
@@ -97,7 +99,12 @@ async def test_a_new_secret_is_shown_once_and_only_that(run: Command) -> None:
     shown = await run("regenerate-secret", PROFILE, "--yes")
     assert shown.exit_code == 0, shown.output
     (secret,) = shown.stdout.split()
-    assert secret not in (await run("profiles", "show", PROFILE)).output
+    assert shown.stderr == ""
+    for form in ((), ("--json",)):
+        for arguments in (("profiles", "show", PROFILE), ("profiles", "list")):
+            found = await run(*arguments, *form)
+            assert found.exit_code == 0
+            assert secret not in found.output
 
 
 async def test_a_scheduled_message_is_canceled(run: Command) -> None:
@@ -132,6 +139,11 @@ async def test_a_scheduled_message_is_canceled(run: Command) -> None:
             ),
             "resp_text",
         ),
+        (
+            ("autoresponses", "create", PROFILE, "--op", "stop", "--keyword", "start"),
+            "start always means start",
+        ),
+        (("senders", "delete", "", "--yes"), "An id is empty"),
     ],
 )
 async def test_a_fault_is_named(run: Command, arguments: tuple[str, ...], said: str) -> None:
@@ -148,10 +160,77 @@ async def test_a_wrong_key_says_what_to_do_and_is_not_shown(run: Command) -> Non
     assert "KEYwrong" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (400, "40305", "Assign the number to the messaging profile"),
+        (401, "10009", "Check TELNYX_API_KEY"),
+        (402, "20100", "Add funds"),
+        (403, "99999", "lacks the permission"),
+        (404, "99999", "Check the id"),
+        (409, "40300", "only their START lifts it"),
+        (422, "10016", "E.164"),
+        (429, "10011", "It asks to wait for 7 s."),
+        (500, "10007", "look before you repeat it"),
+    ],
+)
+async def test_a_refusal_says_what_to_do(run: Command, status: int, code: str, advice: str) -> None:
+    error = {"code": code, "title": "Title", "detail": "Detail", "source": {"pointer": "/to"}}
+    telnyx, port = Counting(status, {"errors": [error]}, retry_after="7"), free_port()
+    async with serving(telnyx.app(), port):
+        result = await run(
+            *("messages", "send", "+12025550123", "--from", LONG, "--text", "Hi", "--json"),
+            COUNTERSIGN_TELNYX_BASE_URL=f"http://127.0.0.1:{port}/v2",
+        )
+    assert (result.exit_code, result.stdout, telnyx.asked) == (1, "", 1)
+    said = f"countersign: Telnyx answered {status}: {code} at /to Title, Detail. "
+    assert result.stderr.startswith(said)
+    assert advice in result.stderr
+
+
+async def test_what_a_stranger_wrote_does_not_reach_the_terminal_as_a_command(
+    run: Command,
+) -> None:
+    evil = "\x1b]0;owned\x07[red]x[/] \x9b2J"
+    sent = await run("messages", "send", "+12025550123", "--from", LONG, "--text", evil)
+    assert sent.exit_code == 0, sent.output
+    assert "]0;owned" in sent.stdout
+    assert "[red]x[/]" in sent.stdout
+    assert not {"\x1b", "\x07", "\x9b"} & set(sent.stdout)
+
+
+async def test_a_numbers_tags_are_set_and_taken_away(run: Command) -> None:
+    tagged = await run("numbers", "update", LONG, "--tag", "codes", "--tag", "us", "--json")
+    assert json.loads(tagged.stdout)["tags"] == ["codes", "us"]
+    bare = await run("numbers", "update", LONG, "--tag", "", "--json")
+    assert json.loads(bare.stdout)["tags"] == []
+
+
+async def test_a_key_that_is_none_is_said_so_and_not_shown(run: Command) -> None:
+    for key in ("KEYwrong\n", "KEYwröng", "KEY wrong"):
+        result = await run("profiles", "list", TELNYX_API_KEY=key)
+        assert result.exit_code == 1
+        assert "TELNYX_API_KEY: has a character" in result.stderr
+        assert "wr" not in result.stderr
+
+
 async def test_no_key_is_said_so(run: Command) -> None:
     result = await run("profiles", "list", TELNYX_API_KEY="")
     assert result.exit_code == 1
     assert "TELNYX_API_KEY" in result.stderr
+
+
+async def test_a_word_that_stands_twice_is_refused_before_telnyx_is_asked(
+    run: Command, tmp_path: Path
+) -> None:
+    config = tmp_path / "countersign.toml"
+    one = (
+        f'[[autoresponses]]\nmessaging_profile_id = "{PROFILE}"\nop = "{{}}"\nkeywords = ["{{}}"]\n'
+    )
+    config.write_text(one.format("info", "AIDE") + one.format("stop", "aide"))
+    result = await run("autoresponses", "apply", "--config", str(config))
+    assert result.exit_code == 1
+    assert "aide stands twice" in result.stderr
 
 
 async def test_auto_responses_are_shown_asked_for_and_applied(run: Command, tmp_path: Path) -> None:

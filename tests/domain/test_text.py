@@ -3,7 +3,6 @@
 import pytest
 
 from service.domain.code import Code
-from service.domain.opt_out import Request, read_request
 from service.domain.text import SEGMENT_SEPTETS, TextError, Transaction, compose, septets, web_host
 
 CODE = Code("123456")
@@ -18,6 +17,18 @@ def test_one_last_line_serves_the_web_and_android() -> None:
     text = compose(CODE, "Acme", host="login.example.com", app_hash=HASH)
     assert text.splitlines()[-1] == f"@login.example.com #123456 {HASH}"
     assert len(text.encode()) <= 140
+
+
+def test_the_way_to_stop_stands_before_the_line_that_fills_itself_in() -> None:
+    stop = "Stop: acme.example/stop"
+    assert compose(CODE, "Acme", stop_text=stop).endswith(f"Do not share it. {stop}")
+    text = compose(CODE, "Acme", host="login.example.com", app_hash=HASH, stop_text=stop)
+    assert text.splitlines()[0].endswith(stop)
+    assert text.splitlines()[-1] == f"@login.example.com #123456 {HASH}"
+    assert text.endswith(HASH)
+    for too_long in ("x" * 60, "x" * 140, "日"):
+        with pytest.raises(TextError):
+            compose(CODE, "Acme", host="login.example.com", app_hash=HASH, stop_text=too_long)
 
 
 def test_the_payer_sees_amount_and_payee() -> None:
@@ -45,21 +56,3 @@ def test_escaped_characters_count_twice() -> None:
 def test_an_origin_that_would_break_the_line_is_refused(origin: str) -> None:
     with pytest.raises(TextError):
         web_host(origin)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["STOP", "stop", " Stop All! ", "unsubscribe.", "OPT OUT", "Revoke", "opt-out"],
-)
-def test_words_that_stop(text: str) -> None:
-    assert read_request(text) is Request.STOP
-
-
-@pytest.mark.parametrize("text", ["START", "unstop", "Yes!"])
-def test_words_that_start(text: str) -> None:
-    assert read_request(text) is Request.START
-
-
-@pytest.mark.parametrize("text", ["", "123456", "don't stop me now", "when does it end?", "停"])
-def test_other_texts(text: str) -> None:
-    assert read_request(text) is None

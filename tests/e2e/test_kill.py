@@ -25,6 +25,9 @@ class Seen:
     started: set[str] = field(default_factory=set)
     approved: set[str] = field(default_factory=set)
 
+    async def has_approved(self) -> bool:
+        return bool(self.approved)
+
 
 async def _logins(up: Up, seen: Seen, worker: int) -> None:
     """Log in again and again, until the processes are gone."""
@@ -53,7 +56,7 @@ async def _login(api: httpx.AsyncClient, phone: httpx.AsyncClient, number: str, 
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("rounds", [3, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(15, marks=pytest.mark.slow)])
 async def test_nothing_is_lost_or_stuck_after_kill_9(tmp_path: Path, rounds: int) -> None:
     config = tmp_path / "quick.toml"
     text = CONFIG.read_text(encoding="utf-8")
@@ -66,6 +69,8 @@ async def test_nothing_is_lost_or_stuck_after_kill_9(tmp_path: Path, rounds: int
         up.start(config)
         load = asyncio.gather(*(_logins(up, seen, worker) for worker in range(LOGINS_AT_ONCE)))
         await asyncio.sleep(random.uniform(0.5, 1.5))
+        # At least one login has come through: on a busy machine that takes longer.
+        await eventually(seen.has_approved, patience=30)
         up.kill_all()
         await load
     assert seen.approved

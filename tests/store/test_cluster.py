@@ -1,6 +1,5 @@
 """The same store over a real Cluster: three masters started from the bundled binary."""
 
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -27,7 +26,7 @@ NODES = 3
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ExitStack() as stack:
-        ports = [_bus_port() for _ in range(NODES)]
+        ports = [free_port() for _ in range(NODES)]
         for port in ports:
             stack.enter_context(_node(tmp_path_factory.mktemp(f"node{port}"), port))
         nodes = [
@@ -41,15 +40,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for node in nodes:
             _wait_until_whole(node)
         yield f"redis+cluster://:{PASSWORD}@127.0.0.1:{ports[0]}"
-
-
-def _bus_port() -> int:
-    """A free port whose cluster bus (10,000 above) has a number too."""
-    while (port := free_port()) > 55_000:
-        pass
-    with socket.socket() as bus:
-        bus.bind(("127.0.0.1", port + 10_000))
-    return port
 
 
 def _node(data: Path, port: int) -> embedded.EmbeddedValkey:

@@ -1,6 +1,7 @@
 """The client of the account against the sandbox, and each of its requests against Telnyx's document."""
 
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar, Request, Response, route
 
 from service.domain.plan import Sender, SenderKind, Template
 from service.telnyx import autoresponses, outgoing
@@ -19,23 +19,28 @@ from service.telnyx.failures import (
     BadRequestError,
     ConflictError,
     ForbiddenError,
+    NoIdError,
     NotFoundError,
     PaymentRequiredError,
     RateLimitedError,
     ServerError,
     TelnyxCallError,
     UnauthorizedError,
+    UnexpectedAnswerError,
     UnprocessableError,
     UnreachableError,
 )
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.outgoing import AutoresponseBody
+from service.telnyx.resources import Autoresponse
 from tests import telnyx_contract as contract
 from tests.harness import free_port, serving
 from tests.sandbox.conftest import API_KEY, BRAND, LONG, PROFILE, SHORT, Sandbox, running
+from tests.telnyx.counting import Counting
 
 TO = "+12025550123"
 TEXT = "Your number was changed."
+_GROUP = outgoing.GroupMms.path
 _TEMPLATE = {"name": "code", "language": {"code": "en_US"}, "components": []}
 
 
@@ -52,16 +57,22 @@ class Pauses:
         self.slept.append(milliseconds)
 
 
-def _judged(http: httpx.AsyncClient) -> None:
-    """From now on each request must be one that Telnyx's document allows."""
+def _judged(http: httpx.AsyncClient) -> set[tuple[str, str]]:
+    """From now on each request must be one that Telnyx's document allows; gives the operations that
+    were asked for."""
+    asked = set()
 
     async def judge(request: httpx.Request) -> None:
         path = request.url.raw_path.decode()
         body = json.loads(request.content) if request.content else None
         contract.validate_request(request.method, path, body)
+        asked.add((request.method, contract.template(request.method, path)))
+        if body is not None:
+            assert request.headers["content-type"] == "application/json"
 
     if contract.VARIABLE in os.environ:
         http.event_hooks["request"].append(judge)
+    return asked
 
 
 @pytest.fixture(scope="module")
@@ -91,22 +102,21 @@ def _soon() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        outgoing.Generic(from_=LONG, to=TO, text=TEXT, encoding="gsm7", webhook_url="http://127.0.0.1:1/"),
-        outgoing.Generic(messaging_profile_id=PROFILE, to=TO, text=TEXT),
-        outgoing.LongCode(from_=LONG, to=TO, text=TEXT, auto_detect=True),
-        outgoing.ShortCode(from_=SHORT, to=TO, text=TEXT),
-        outgoing.NumberPool(messaging_profile_id=PROFILE, to=TO, text=TEXT),
-        outgoing.Alphanumeric(from_=BRAND, to="+447700900123", text=TEXT, messaging_profile_id=PROFILE),
-        outgoing.GroupMms(from_=LONG, to=[TO, "+12025550124"], text=TEXT),
-        outgoing.WhatsApp(
-            from_=LONG, to=TO, whatsapp_message={"type": "template", "template": _TEMPLATE}
-        ),
-    ],
-    ids=lambda message: type(message).__name__,
-)  # fmt: skip
+_FORMS = [
+    outgoing.Generic(from_=LONG, to=TO, text=TEXT, encoding="gsm7", webhook_url="http://127.0.0.1:1/"),
+    outgoing.Generic(messaging_profile_id=PROFILE, to=TO, text=TEXT),
+    outgoing.LongCode(from_=LONG, to=TO, text=TEXT, auto_detect=True),
+    outgoing.ShortCode(from_=SHORT, to=TO, text=TEXT),
+    outgoing.NumberPool(messaging_profile_id=PROFILE, to=TO, text=TEXT),
+    outgoing.Alphanumeric(from_=BRAND, to="+447700900123", text=TEXT, messaging_profile_id=PROFILE),
+    outgoing.GroupMms(from_=LONG, to=[TO, "+12025550124"], text=TEXT),
+    outgoing.WhatsApp(
+        from_=LONG, to=TO, whatsapp_message={"type": "template", "template": _TEMPLATE}
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", _FORMS, ids=lambda message: type(message).__name__)
 async def test_each_form_of_message_is_sent(
     account: TelnyxAccount, message: outgoing.Outgoing
 ) -> None:
@@ -191,7 +201,22 @@ async def test_a_profiles_secret_is_replaced_and_never_shown_by_accident(
     first, second = [await account.regenerate_secret(profile.id) for _ in range(2)]
     assert first.v1_secret != second.v1_secret
     assert second.v1_secret is not None
-    assert second.v1_secret not in repr(second)
+    secret = second.v1_secret.get_secret_value()
+    assert secret not in f"{second!r} {second.as_it_came()}"
+    assert await account.get_profile(profile.id) == second
+
+
+async def test_neither_the_key_nor_a_new_secret_is_logged(
+    account: TelnyxAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        renewed = await account.regenerate_secret(PROFILE)
+        with pytest.raises(NotFoundError):
+            await account.regenerate_secret("00000000-0000-4000-8000-00000000ffff")
+    assert renewed.v1_secret is not None
+    assert "HTTP Request" in caplog.text
+    assert API_KEY not in caplog.text
+    assert renewed.v1_secret.get_secret_value() not in caplog.text
 
 
 async def test_a_number_is_looked_up(account: TelnyxAccount) -> None:
@@ -212,6 +237,34 @@ async def test_auto_responses_come_change_and_go(account: TelnyxAccount) -> None
     assert made.id in [one.id for one in await account.list_autoresponses(PROFILE)]
     await account.delete_autoresponse(PROFILE, made.id)
     assert made.id not in [one.id for one in await account.list_autoresponses(PROFILE)]
+
+
+def _present(id_: str, *keywords: str, op: str = "info", text: str | None = None) -> Autoresponse:
+    return Autoresponse(id=id_, op=op, keywords=[*keywords], country_code="*", resp_text=text)
+
+
+@pytest.mark.parametrize(
+    ("prune", "expected"),
+    [
+        (False, {("same", "1"), ("update", "2"), ("create", None), ("foreign", "3"), ("foreign", "4")}),
+        (True, {("same", "1"), ("update", "2"), ("update", "3"), ("delete", "4")}),
+    ],
+)  # fmt: skip
+def test_only_what_shares_a_word_is_changed(
+    prune: bool, expected: set[tuple[str, str | None]]
+) -> None:
+    def want(*keywords: str, text: str | None = None) -> Wanted:
+        return Wanted(messaging_profile_id="p", op="info", keywords=keywords, resp_text=text)
+
+    wanted = [want("hours", text="Open from nine to five."), want("HELP", "AIDE"), want("PREISE")]
+    present = [
+        _present("3", "MADE", "BY", "HAND"),
+        _present("2", "Help"),
+        _present("1", "HOURS", text="Open from nine to five."),
+        _present("4", "PREISE", op="stop"),
+    ]
+    changes = autoresponses.compare("p", wanted, present, prune=prune)
+    assert {(c.action.value, c.present and c.present.id) for c in changes} == expected
 
 
 async def test_configured_auto_responses_are_made_so_and_then_stay(
@@ -236,6 +289,47 @@ async def test_configured_auto_responses_are_made_so_and_then_stay(
     listed = await account.list_autoresponses(PROFILE)
     assert foreign.id not in [one.id for one in listed]
     assert sorted(tuple(one.keywords) for one in listed) == [("HILFE",), ("STOPP",)]
+
+
+@contract.needs_spec
+async def test_every_operation_of_the_document_can_be_asked_for(sandbox: Sandbox) -> None:
+    account = _account(str(sandbox.api.base_url))
+    asked = _judged(account._http)
+    body = AutoresponseBody(op="info", keywords=("PREISE",), resp_text="Acme sends codes only.")
+    held = outgoing.Scheduled(from_=LONG, to=TO, text=TEXT, send_at=_soon())
+    try:
+        ids = [(await account.send(message)).id for message in [*_FORMS, held]]
+        await account.retrieve_message(ids[0])
+        await account.retrieve_group(ids[_FORMS.index(next(f for f in _FORMS if f.path == _GROUP))])
+        await account.cancel_scheduled(ids[-1])
+        sender = await account.create_sender_id("Every", PROFILE)
+        await account.get_sender_id(sender.id)
+        await account.delete_sender_id(sender.id)
+        number = (await _listed(account.list_numbers(contains="555")))[0]
+        await account.get_number(number.id)
+        await account.update_number(
+            number.id, messaging_profile_id=PROFILE, messaging_product="A2P"
+        )
+        await account.list_opt_outs(from_=LONG, created_after=_soon(), created_before=_soon())
+        await account.list_metrics()
+        await account.get_metrics(PROFILE)
+        await account.get_profile(PROFILE)
+        await account.regenerate_secret(PROFILE)
+        made = await account.create_autoresponse(PROFILE, body)
+        await account.get_autoresponse(PROFILE, made.id)
+        await account.update_autoresponse(PROFILE, made.id, body)
+        await account.list_autoresponses(PROFILE, country_code="US")
+        await account.delete_autoresponse(PROFILE, made.id)
+        await account.lookup(TO)
+        for listing in (
+            account.list_sender_ids(messaging_profile_id=PROFILE),
+            account.list_sender_ids_of_profile(PROFILE),
+            account.list_profiles(name="Sand"),
+        ):
+            assert await _listed(listing) is not None
+    finally:
+        await account.close()
+    assert contract.operations() - asked == set()
 
 
 _SENDERS = [
@@ -288,25 +382,6 @@ async def test_what_sends_codes_and_notices_asks_only_what_the_document_allows(
         await client.cancel(message_id)
     finally:
         await client.close()
-
-
-class Counting:
-    """A Telnyx that gives one answer to everything, and counts how often it was asked."""
-
-    def __init__(self, status: int, body: object = None, **headers: str) -> None:
-        self.status, self.body, self.headers = status, body, headers
-        self.asked = 0
-
-    def app(self) -> Litestar:
-        @route("/{path:path}", http_method=["GET", "POST", "DELETE"], status_code=200)
-        async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
-            await request.body()
-            self.asked += 1
-            headers = {name.replace("_", "-"): value for name, value in self.headers.items()}
-            content = json.dumps(self.body).encode()
-            return Response(content, status_code=self.status, headers=headers)
-
-        return Litestar([answer], openapi_config=None, logging_config=None)
 
 
 _ERROR = {
@@ -379,7 +454,7 @@ async def test_what_a_code_asks_for_comes_before_what_its_status_does() -> None:
         ({"retry_after": "7"}, 7_000),
         ({"x_ratelimit_reset": "3"}, 3_000),
         ({"x_ratelimit_reset": str(1_800_000_000 + 5)}, 5_000),
-        ({"retry_after": "86400"}, 30_000),
+        ({"retry_after": "Fri, 15 Jan 2027 08:00:09 GMT"}, 9_000),
     ],
 )
 async def test_a_read_waits_as_long_as_a_429_says(headers: dict[str, str], pause: int) -> None:
@@ -391,6 +466,20 @@ async def test_a_read_waits_as_long_as_a_429_says(headers: dict[str, str], pause
     assert isinstance(failure, RateLimitedError)
     assert telnyx.asked == TRIES
     assert clock.slept == [pause] * (TRIES - 1)
+    assert f"wait for {pause // 1000} s" in str(failure)
+
+
+async def test_a_read_does_not_wait_for_hours() -> None:
+    telnyx, clock = Counting(429, retry_after="86400"), Pauses()
+    failure = await _failure(telnyx, _get, clock)
+    assert (telnyx.asked, clock.slept, failure.retry_after) == (1, [], 86_400_000)
+    assert "wait for 86400 s" in str(failure)
+
+
+async def test_an_outage_that_says_how_long_is_waited_for() -> None:
+    telnyx, clock = Counting(503, retry_after="2"), Pauses()
+    assert isinstance(await _failure(telnyx, _get, clock), ServerError)
+    assert clock.slept == [2_000] * (TRIES - 1)
 
 
 async def test_a_read_is_tried_again_with_growing_pauses() -> None:
@@ -402,19 +491,62 @@ async def test_a_read_is_tried_again_with_growing_pauses() -> None:
     )
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-async def test_what_sends_is_never_asked_for_twice(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "maybe_done"), [(408, True), (429, False), (500, True), (503, True), (200, True)]
+)
+async def test_what_sends_is_never_asked_for_twice(status: int, maybe_done: bool) -> None:
     telnyx, clock = Counting(status), Pauses()
-    await _failure(telnyx, _post, clock)
+    failure = await _failure(telnyx, _post, clock)
     assert (telnyx.asked, clock.slept) == (1, [])
+    assert failure.maybe_done is maybe_done
+    assert ("look before you repeat it" in str(failure)) is maybe_done
 
 
 async def test_nobody_there_is_said_so() -> None:
     account = _account(f"http://127.0.0.1:{free_port()}", clock=Pauses())
-    with pytest.raises(UnreachableError, match="did not answer"):
-        await _get(account)
+    for act in (_get, _post):
+        with pytest.raises(UnreachableError, match="did not answer") as caught:
+            await act(account)
+        assert not caught.value.maybe_done
     await account.close()
 
 
-async def test_an_answer_that_is_none_of_telnyx_s_is_no_crash() -> None:
-    assert isinstance(await _failure(Counting(200, [1, 2]), _get, Pauses()), TelnyxCallError)
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, [1, 2]), (200, {}), (200, {"data": None}), (200, {"data": [1]}), (302, None)],
+)
+async def test_an_answer_that_is_none_of_telnyx_s_is_no_empty_list(
+    status: int, body: object
+) -> None:
+    def read(account: TelnyxAccount) -> Awaitable[object]:
+        return account.list_opt_outs()
+
+    for act in (read, _get):
+        failure = await _failure(Counting(status, body), act, Pauses())
+        assert type(failure) is UnexpectedAnswerError
+        assert "telnyx_base_url" in str(failure)
+
+
+async def test_an_empty_id_names_nothing() -> None:
+    account = _account(f"http://127.0.0.1:{free_port()}", clock=Pauses())
+    for act in (
+        account.delete_sender_id(""),
+        account.cancel_scheduled(".."),
+        account.delete_autoresponse(PROFILE, "."),
+    ):
+        with pytest.raises(NoIdError, match="not asked"):
+            await act
+    await account.close()
+
+
+async def test_opt_outs_are_read_as_they_are_written() -> None:
+    row = {"from": LONG, "to": TO, "keyword": None, "created_at": "2025-04-28 12:00:38.631252"}
+    port = free_port()
+    async with serving(Counting(200, {"data": [row | {"new": 1}], "meta": None}).app(), port):
+        account = _account(f"http://127.0.0.1:{port}")
+        page = await account.list_opt_outs(page_size=1)
+        await account.close()
+    (item,) = page.items
+    assert item.created_at == datetime(2025, 4, 28, 12, 0, 38, 631252, UTC)
+    assert item.as_it_came()["new"] == 1
+    assert page.total_pages == 2  # without a count, a full page may not be the last

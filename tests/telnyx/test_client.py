@@ -37,7 +37,8 @@ async def answering(respond: Respond, heads: list[bytes] | None = None) -> Async
     served, port = asyncio.Event(), free_port()
     async with await asyncio.start_server(serve, "127.0.0.1", port):
         yield port
-        await served.wait()
+        async with asyncio.timeout(5):
+            await served.wait()
 
 
 async def _send(port: int, sender: Sender = SENDER) -> Outcome:

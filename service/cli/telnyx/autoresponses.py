@@ -13,6 +13,7 @@ from service.cli.telnyx.calls import (
     call_with,
     confirm,
     fail,
+    read_given,
     show,
     show_all,
 )
@@ -122,15 +123,17 @@ def apply(
         lambda account, settings: autoresponses.plan(account, settings.autoresponses, prune=prune),
     )
     if not changes:
-        fail("the configuration names no [[autoresponses]]")
+        fail("the configuration (--config) names no [[autoresponses]]")
     _show_changes(changes, as_json=as_json)
     pending = [c for c in changes if c.action in ("create", "update", "delete")]
     if dry_run or not pending:
         return
     confirm(f"Make these {len(pending)} change(s)?", yes=yes)
-    call(config, lambda account: autoresponses.apply(account, pending))
-    if not as_json:
-        typer.echo(f"{len(pending)} change(s) made.")
+    made: list[Change] = []
+    try:
+        call(config, lambda account: autoresponses.apply(account, pending, made.append))
+    finally:
+        typer.echo(f"{len(made)} of {len(pending)} change(s) made.", err=as_json)
 
 
 def _show_changes(changes: "list[Change]", *, as_json: bool) -> None:
@@ -163,13 +166,7 @@ def _in_words(one: "AutoresponseBody | Autoresponse | None") -> str:
 
 
 def _body(op: str, keywords: list[str], country: str, text: str | None) -> "AutoresponseBody":
-    from pydantic import ValidationError
-
     from service.telnyx.outgoing import AutoresponseBody
 
     given = {"op": op, "keywords": keywords, "country_code": country, "resp_text": text}
-    try:
-        return AutoresponseBody.model_validate(given)
-    except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False, include_context=False)
-        fail("; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults))
+    return read_given(AutoresponseBody, given)

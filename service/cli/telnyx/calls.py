@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from service.cli.output import print_json, print_record, print_table
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from service.settings import AccountSettings
     from service.telnyx.account import TelnyxAccount
     from service.telnyx.resources import Resource
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Resource")
+M = TypeVar("M", bound="BaseModel")
 
 Config = Annotated[
     Path | None,
@@ -60,7 +63,7 @@ def show(record: "Resource", *, as_json: bool) -> None:
     if as_json:
         print_json(values)
     else:
-        print_record({name: value for name, value in values.items() if value is not None})
+        print_record(values)
 
 
 def show_all(
@@ -99,6 +102,18 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask before what cannot be undone; ends the command if the answer is no."""
     if not yes:
         typer.confirm(question, abort=True, err=True)
+
+
+def read_given(form: type[M], given: dict[str, Any]) -> M:
+    """What was given on the command line, checked before Telnyx is asked."""
+    from pydantic import ValidationError
+
+    try:
+        return form.model_validate({k: value for k, value in given.items() if value is not None})
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in found]
+        fail("; ".join(faults).replace("Value error, ", ""))
 
 
 def fail(message: str) -> NoReturn:

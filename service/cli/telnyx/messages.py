@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.telnyx.calls import AsJson, Config, Yes, call, confirm, fail, show, show_all
+from service.cli.telnyx.calls import (
+    AsJson,
+    Config,
+    Yes,
+    call,
+    confirm,
+    fail,
+    read_given,
+    show,
+    show_all,
+)
 
 if TYPE_CHECKING:
     from service.telnyx.outgoing import Outgoing
@@ -158,12 +168,5 @@ def cancel(id_: str, config: Config = None, as_json: AsJson = False, yes: Yes = 
 
 
 def _send(config: Config, form: "type[Outgoing]", given: dict[str, Any], *, as_json: bool) -> None:
-    from pydantic import ValidationError
-
-    known = {name: value for name, value in given.items() if value is not None}
-    try:
-        message = form.model_validate(known)
-    except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False, include_context=False)
-        fail("; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults))
+    message = read_given(form, given)
     show(call(config, lambda account: account.send(message)), as_json=as_json)

@@ -45,17 +45,20 @@ def update(
         str | None, typer.Option(help='Messaging profile to put it on; "" takes it off.')
     ] = None,
     product: Annotated[str | None, typer.Option(help="Messaging product, such as A2P.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Instead of its tags; repeatable.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help='Instead of its tags; repeatable; "" for none.')
+    ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a number's messaging settings; what is not named stays."""
-    if profile is None and product is None and not tag:
+    tags = [one for one in tag if one] if tag else None
+    if profile is None and product is None and tags is None:
         fail("nothing to change: give --profile, --product or --tag")
     updated = call(
         config,
         lambda account: account.update_number(
-            number, messaging_profile_id=profile, messaging_product=product, tags=tag or None
+            number, messaging_profile_id=profile, messaging_product=product, tags=tags
         ),
     )
     show(updated, as_json=as_json)

@@ -4,7 +4,7 @@ from typing import Annotated, cast
 
 import typer
 
-from service.cli.output import print_json
+from service.cli.output import flat, print_json, print_table
 from service.cli.telnyx.calls import AsJson, Config, Yes, call, confirm, fail, show, show_all
 
 app = typer.Typer(help="Messaging profiles.", no_args_is_help=True)
@@ -36,9 +36,8 @@ def list_(
 
 @app.command("show")
 def show_one(profile: str, config: Config = None, as_json: AsJson = False) -> None:
-    """One profile, without its secret."""
-    found = call(config, lambda account: account.get_profile(profile))
-    show(found.model_copy(update={"v1_secret": None}), as_json=as_json)
+    """One profile; its secret is masked."""
+    show(call(config, lambda account: account.get_profile(profile)), as_json=as_json)
 
 
 def metrics(
@@ -57,8 +56,14 @@ def metrics(
         one = profile
         show(call(config, lambda account: account.get_metrics(one, frame)), as_json=as_json)
         return
-    for found in call(config, lambda account: account.list_metrics(frame)):
-        show(found, as_json=as_json)
+    found = [m.as_it_came() for m in call(config, lambda account: account.list_metrics(frame))]
+    if as_json:
+        for each in found:
+            print_json(each)
+        return
+    rows = [flat(each) for each in found]
+    columns = list(dict.fromkeys(name for row in rows for name in row if name != "record_type"))
+    print_table(columns, [[row.get(name) for name in columns] for row in rows])
 
 
 def opt_outs(
@@ -87,7 +92,10 @@ def regenerate_secret(
     """Make a new secret for a profile; the old one is dead at once. It is shown here and nowhere else."""
     confirm(f"Replace the secret of the profile {profile}?", yes=yes)
     renewed = call(config, lambda account: account.regenerate_secret(profile))
+    if renewed.v1_secret is None:
+        fail("the secret was replaced, but Telnyx did not say by what: see the Telnyx portal")
+    secret = renewed.v1_secret.get_secret_value()
     if as_json:
-        print_json({"id": renewed.id, "v1_secret": renewed.v1_secret})
+        print_json({"id": renewed.id, "v1_secret": secret})
     else:
-        typer.echo(renewed.v1_secret or "-")
+        typer.echo(secret)

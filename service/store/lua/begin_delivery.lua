@@ -2,11 +2,11 @@
 -- The last look before a message leaves: a close, an opt-out or any new fact stops it.
 -- keys: record codes due opt_out audit
 -- args: id lease lease_until rev number delivery digest resend_after event
--- include: audit
+-- include: audit opted_out
 -- reply: ok | lost | changed | opted_out
 if redis.call('HGET', record, 'lease') ~= lease then return { 'lost' } end
 if redis.call('HGET', record, 'status') ~= 'pending' then return { 'lost' } end
-if redis.call('EXISTS', opt_out) == 1 then return { 'opted_out' } end
+if opted_out(redis.call('HGET', record, 'scopes')) then return { 'opted_out' } end
 if redis.call('HGET', record, 'rev') ~= rev then return { 'changed' } end
 -- Codes that are gone (expired, or lost with the server) could not be checked later.
 if redis.call('EXISTS', codes) == 0 then return { 'lost' } end

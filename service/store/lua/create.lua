@@ -1,10 +1,10 @@
 -- Creates a verification, leased by its creator, and cancels the one that it supersedes.
 -- keys: record codes due active pending opt_out limit guesses known audit
--- args: id prefix now base salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event
--- include: audit window guesses close
+-- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event
+-- include: audit window guesses close opted_out
 -- reply: ok | exists | opted_out | over_budget count seconds wait | limited count seconds wait
 if redis.call('EXISTS', record) == 1 then return { 'exists' } end
-if redis.call('EXISTS', opt_out) == 1 then
+if opted_out(scopes) then
   append_audit_with(blocked_event, { rule = 'opt_out' })
   return { 'opted_out' }
 end
@@ -33,7 +33,7 @@ if older then
   end
 end
 
-redis.call('HSET', record, 'base', base, 'app', app, 'status', 'pending', 'rev', 1,
+redis.call('HSET', record, 'base', base, 'scopes', scopes, 'app', app, 'status', 'pending', 'rev', 1,
   'attempts_allowed', attempts, 'expires_at', expires_at, 'resend_after', resend_after,
   'lease', lease, 'lease_until', lease_until)
 redis.call('PEXPIRE', record, retention)

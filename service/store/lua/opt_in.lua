@@ -1,9 +1,10 @@
 -- Lifts an opt-out.
--- keys: opt_out opt_outs audit
--- args: recipient event
+-- keys: entry opt_outs listed audit
+-- args: member event
 -- include: audit
 -- reply: ok | unknown
-if redis.call('DEL', opt_out) == 0 then return { 'unknown' } end
-redis.call('ZREM', opt_outs, recipient)
+if redis.call('DEL', entry) == 0 then return { 'unknown' } end
+redis.call('ZREM', opt_outs, member)
+redis.call('ZREM', listed, member)
 append_audit(event)
 return { 'ok' }

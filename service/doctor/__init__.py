@@ -1,0 +1,1 @@
+"""``countersign doctor``: one module for each thing that is looked at. Nothing is changed by looking."""

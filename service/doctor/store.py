@@ -1,0 +1,131 @@
+"""Redis or Valkey: whether it can be used, and whether it will keep what it is told."""
+
+from urllib.parse import urlsplit
+
+from service.clock import SystemClock
+from service.doctor.finding import Finding, fail, ok, warn
+from service.domain.errors import UnavailableError
+from service.domain.keyring import Keyring, KeyringError
+from service.store import keys
+from service.store.connection import MIN_REDIS, Connection, StoreSetupError, Tls
+from service.store.lookup import sealed_copies
+from service.store.records import pairs
+from service.store.setup import READABLE
+
+_MOST_SKEW = 1_000
+
+
+async def check_store(url: str, tls: Tls, keyring: Keyring | None) -> list[Finding]:
+    """All that can be said of the server at ``url``."""
+    try:
+        connection = await Connection.open(url, tls)
+    except StoreSetupError as error:
+        return [fail("redis", str(error), "mend REDIS_URL")]
+    except UnavailableError:
+        return [
+            fail(
+                "redis",
+                "it does not answer at REDIS_URL",
+                "check that it runs, and the URL, password and [redis] files",
+            )
+        ]
+    try:
+        meta = pairs(await connection.command("HGETALL", keys.META))
+        found = [finding for info in await connection.infos() for finding in check_server(info)]
+        found += [check_tls(url), await _check_clock(connection), check_layout(meta)]
+        return found if keyring is None else [*found, check_lookup(meta, keyring)]
+    finally:
+        await connection.close()
+
+
+def check_server(info: dict[str, object]) -> list[Finding]:
+    """What INFO says of version, eviction and persistence."""
+    return [_check_version(info), _check_eviction(info), _check_persistence(info)]
+
+
+def check_tls(url: str) -> Finding:
+    parts = urlsplit(url)
+    if parts.scheme.startswith("rediss"):
+        return ok("redis tls", "the connection is encrypted, the server's name is checked")
+    if parts.scheme == "unix" or parts.hostname in ("127.0.0.1", "localhost", "::1"):
+        return ok("redis tls", "none, and none needed: the server is on this machine")
+    return warn(
+        "redis tls",
+        "none: masked numbers and ids cross the network in clear",
+        "use rediss://, with [redis] ca_file if the CA is your own",
+    )
+
+
+def check_layout(meta: dict[str, str]) -> Finding:
+    if "layout" not in meta:
+        return ok("redis layout", "empty; the first start writes it")
+    for field, readable in READABLE.items():
+        if int(meta.get(field, 0)) not in readable:
+            return fail(
+                "redis layout",
+                f"{field} is {meta.get(field)}, this release works with {readable[-1]}",
+                "use another database, or the release that made this one",
+            )
+    return ok("redis layout", f"layout {meta['layout']}, {meta['partitions']} partitions")
+
+
+def check_lookup(meta: dict[str, str], keyring: Keyring) -> Finding:
+    copies = sealed_copies(meta)
+    try:
+        if copies and keyring.open_lookup(copies) is None:
+            return fail(
+                "keyring",
+                f"the data belongs to other master keys: {', '.join(sorted(copies))}",
+                "put one of them back into COUNTERSIGN_KEYS",
+            )
+    except KeyringError as error:
+        return fail("keyring", str(error), "restore cs:meta from a backup")
+    left = sorted(copies.keys() - set(keyring.ids))
+    if left:
+        return warn(
+            "keyring",
+            f"keys that are not in the keyring still open the look-up key: {', '.join(left)}",
+            "put them back, or end their retirement with: countersign keyring retire <id>",
+        )
+    return ok("keyring", f"{len(keyring.ids)} strong key(s), newest {keyring.newest}")
+
+
+async def _check_clock(connection: Connection) -> Finding:
+    clock = SystemClock()
+    before = clock.now()
+    skew = await connection.time() - (before + clock.now()) // 2
+    if abs(skew) > _MOST_SKEW:
+        return warn(
+            "clock",
+            f"{skew} ms off Redis' clock; the service corrects itself by it",
+            "run NTP on both machines: Telnyx's signatures are dated",
+        )
+    return ok("clock", f"{skew} ms off Redis' clock")
+
+
+def _check_version(info: dict[str, object]) -> Finding:
+    if "valkey_version" in info:
+        return ok("redis version", f"Valkey {info['valkey_version']}")
+    version = str(info["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < MIN_REDIS:
+        return fail("redis version", f"Redis {version} is too old", "use 6.2 or newer")
+    return ok("redis version", f"Redis {version}")
+
+
+def _check_eviction(info: dict[str, object]) -> Finding:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        return fail(
+            "redis eviction",
+            f"{policy}: logins, limits and opt-outs may vanish",
+            "set maxmemory-policy noeviction",
+        )
+    return ok("redis eviction", "noeviction")
+
+
+def _check_persistence(info: dict[str, object]) -> Finding:
+    if not info.get("aof_enabled"):
+        return warn(
+            "redis persistence", "no append-only file: a restart loses logins", "set appendonly yes"
+        )
+    return ok("redis persistence", "append-only file")
