@@ -564,6 +564,22 @@ def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
         raise SettingsError(_explain(error, path)) from None
 
 
+def load_pumping(path: Path) -> PumpingPolicy:
+    """The policy in ``[guard.pumping]`` of a TOML file, whatever else the file holds.
+
+    Raises:
+        SettingsError: it cannot be read, or its policy is faulty.
+    """
+    guard = _read_toml(path).get("guard", {})
+    section = guard.get("pumping") if isinstance(guard, dict) else None
+    if section is None:
+        raise SettingsError(f"{path} has no [guard.pumping]")
+    try:
+        return PumpingSection.model_validate(section).policy()
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
 def _read_file(
     config: Path | None, environ: Mapping[str, str]
 ) -> tuple[Path | None, dict[str, Any]]:
