@@ -9,6 +9,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from service.app import Role
 from service.clock import ManualClock
 from tests.harness import World, world
 
@@ -29,7 +30,7 @@ async def _blocking(valkey: str, clock: ManualClock) -> AsyncIterator[World]:
     guard = {"pumping": {"mode": "block", "floors": FLOORS, "safe": SAFE}}
     async with Redis.from_url(valkey) as redis:
         await redis.flushall()
-    async with world(valkey, clock=clock, limits=LIMITS, guard=guard) as running:
+    async with world(valkey, role=Role.API, clock=clock, limits=LIMITS, guard=guard) as running:
         yield running
 
 
@@ -63,9 +64,7 @@ async def _events(store: Redis, *types: str) -> list[dict[str, Any]]:
 
 async def _pump(app: World, count: int, first: int = 0) -> list[httpx.Response]:
     """Consecutive numbers, each from a client of its own."""
-    return [
-        await _start(app, f"+447700900{n:03d}", client=n) for n in range(first, first + count)
-    ]
+    return [await _start(app, f"+447700900{n:03d}", client=n) for n in range(first, first + count)]
 
 
 async def _prove(app: World, to: str, client: int) -> None:
@@ -177,11 +176,9 @@ async def test_a_refusal_is_not_kept_under_an_idempotency_key(
         clock.move(moved)
 
 
-async def test_record_only_sends_marks_and_counts_false_blocks(
-    valkey: str, store: Redis
-) -> None:
+async def test_record_only_sends_marks_and_counts_false_blocks(valkey: str, store: Redis) -> None:
     guard = {"pumping": {"floors": FLOORS}}
-    async with world(valkey, limits=LIMITS, guard=guard) as app:
+    async with world(valkey, role=Role.API, limits=LIMITS, guard=guard) as app:
         answers = await _pump(app, 4)
         assert [answer.status_code for answer in answers] == [201] * 4
         created = await _events(store, "verification.created")
