@@ -5,11 +5,12 @@ Each start counts under five keys, from the narrowest to the widest: the run of 
 prefix, the client's network, the country, the app. A key trips where its unproven messages in an hour
 or a day are more than ::
 
-    max(floor, share x most that was proven in such a time, of 14 days) + usual x proven
+    max(floor, share x most that was proven in such a time, of 14 days, chance) + usual x proven
 
 ``usual`` is how many unproven messages come with a proven one there, as the days before showed; until
 they have shown something, what ``min_conversion`` allows. So a launch whose people type their codes
-does not trip, and a country of much traffic is not judged by the floor of a small one.
+does not trip, and a country of much traffic is not judged by the floor of a small one. ``chance`` is five
+standard deviations of how many of as many people do not type theirs.
 
 A key that trips is blocked for a time that doubles with each repetition; what it tripped for is written
 off. After that it is on probation: it trips at a fraction, which its proven codes bring back to the whole.
@@ -31,6 +32,7 @@ _HOUR, _DAY = 3_600, 86_400
 PROBATION = 24 * 3_600_000
 """How long (milliseconds) a key is on probation after its block, and its strikes are remembered."""
 _PROBATION_SHARE, _REGAINED = 0.25, 0.2
+_DEVIATIONS = 5
 _PRIOR = 20
 """How many proven codes of the past weigh as much as the assumption of ``min_conversion``."""
 _RUSH = 0.5
@@ -103,7 +105,7 @@ class PumpingPolicy:
 
     mode: Mode = Mode.RECORD_ONLY
     floors: Mapping[Dimension, tuple[int, int]] = field(default_factory=lambda: FLOORS)
-    share: float = 0.15
+    share: float = 0.1
     min_conversion: float = 0.35
     hold: int = 900_000
     longest_hold: int = 86_400_000
@@ -211,7 +213,7 @@ def _trip(
     )
     usual = usual_unproven(figures.past, policy)
     for window, count, floor, peak in windows:
-        allowed = max(float(floor), policy.share * peak)
+        allowed = max(float(floor), policy.share * peak, _chance(count.proven, usual))
         if block is not None:
             regained = math.ceil(allowed * _PROBATION_SHARE) + count.proven * _REGAINED
             allowed = min(allowed, regained)
@@ -227,6 +229,12 @@ def _trip(
                 threshold=threshold,
             )
     return None
+
+
+def _chance(proven: int, usual: float) -> float:
+    """Of n sends each is proven with probability 1 / (1 + usual), so that ``unproven - usual x proven`` has
+    the variance proven x usual x (1 + usual)."""
+    return _DEVIATIONS * math.sqrt(max(proven, 0) * usual * (1 + usual))
 
 
 def usual_unproven(past: Count, policy: PumpingPolicy) -> float:

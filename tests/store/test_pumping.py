@@ -1,17 +1,22 @@
 """The tallies in Redis are the Python ones, exact under concurrency, bounded, and blocked once."""
 
 import asyncio
+import heapq
 import secrets
+from hashlib import blake2s
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from service.domain.ledger import Ledger
 from service.domain.pumping import Block, Dimension, PumpingPolicy, judge
 from service.domain.tally import DAY, HOUR, MINUTE, Figures, Tally
 from service.store import keys
 from service.store.pumping import PumpingStore, Seen
 from tests.store.stores import NOW, RECIPIENT, Stores
+from tests.traffic import PUMPING, T0, Honest, Message
 
 PREFIX = Dimension.PREFIX
 EVENT: dict[str, object] = {"type": "guard.tripped"}
@@ -142,3 +147,49 @@ async def test_who_was_approved_before_is_known(stores: Stores, redis: Redis) ->
     assert seen.standings[PREFIX].figures == Figures(
         hour=seen.standings[PREFIX].figures.hour, day=seen.standings[PREFIX].figures.day
     )
+
+
+async def _play(store: PumpingStore, message: Message, policy: PumpingPolicy) -> bool:
+    """What ``flow/pumping.py`` does with a message, without the rest; whether it is refused."""
+    digests = {name: blake2s(f"{name}{v}".encode(), digest_size=16).hexdigest()
+               for name, v in message.keys.items()}  # fmt: skip
+    seen = await _count(store, digests, message.at)
+    suspicion = judge(seen.standings, policy, message.at)
+    if suspicion is None:
+        if message.proven_at is not None:
+            await store.prove(digests, message.at, 1)
+        return False
+    name = suspicion.dimension
+    if suspicion.trips:
+        assert await store.trip(
+            name,
+            digests[name],
+            suspicion.block,
+            epoch=seen.epochs[name],
+            now=message.at,
+            about={},
+            event=EVENT,
+        )
+    await store.give_back(digests, seen.epochs, message.at)
+    return True
+
+
+@pytest.mark.parametrize("shape", list(PUMPING)[:4])
+async def test_the_store_stops_pumping_just_where_the_simulation_does(
+    stores: Stores, redis: Redis, shape: str
+) -> None:
+    store, policy = _store(stores), PumpingPolicy()
+    ledger, honest = Ledger(policy), Honest(seed=2, a_day=1_000)
+    pumping = PUMPING[shape](2, T0 + HOUR, 110)
+    stream = heapq.merge(honest.stream(T0, T0 + 2 * HOUR), pumping, key=lambda one: one.at)
+    stopped = passed = 0
+    for message in stream:
+        refused = await _play(store, message, policy)
+        assert refused == (ledger.start(message.keys, message.at) is not None)
+        if not refused and message.proven_at is not None:
+            ledger.prove(message.keys, message.at)
+        assert not (refused and message.honest)
+        stopped += refused
+        passed += not refused and not message.honest
+    assert stopped > 0
+    assert passed <= 100
