@@ -213,7 +213,7 @@ def _trip(
     )
     usual = usual_unproven(figures.past, policy)
     for window, count, floor, peak in windows:
-        allowed = max(float(floor), policy.share * peak, _chance(count.proven, usual))
+        allowed = max(float(floor), policy.share * peak, _chance(count, figures.past, usual))
         if block is not None:
             regained = math.ceil(allowed * _PROBATION_SHARE) + count.proven * _REGAINED
             allowed = min(allowed, regained)
@@ -231,10 +231,12 @@ def _trip(
     return None
 
 
-def _chance(proven: int, usual: float) -> float:
+def _chance(count: Count, past: Count, usual: float) -> float:
     """Of n sends each is proven with probability 1 / (1 + usual), so that ``unproven - usual x proven`` has
-    the variance proven x usual x (1 + usual)."""
-    return _DEVIATIONS * math.sqrt(max(proven, 0) * usual * (1 + usual))
+    the variance proven x usual x (1 + usual). Without a past there is nothing to deviate from, and
+    ``min_conversion`` is wide already."""
+    deviation = math.sqrt(max(count.proven, 0) * usual * (1 + usual))
+    return _DEVIATIONS * deviation * past.proven / (past.proven + _PRIOR)
 
 
 def usual_unproven(past: Count, policy: PumpingPolicy) -> float:
