@@ -23,6 +23,7 @@ from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
+from service.flow.pumping import Pumping
 from service.flow.start import Start
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
@@ -33,6 +34,7 @@ from service.store.connection import Connection
 from service.store.limits import LimitStore
 from service.store.lookup import open_keyring
 from service.store.opt_out_sync import OptOutSyncStore
+from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
@@ -168,11 +170,21 @@ def _join(
         clock=clock,
         metrics=metrics,
     )
+    limit_store = LimitStore(connection, scripts, keyring.digest)
+    pumping = Pumping(
+        store=PumpingStore(connection, scripts),
+        limits=limit_store,
+        policy=settings.guard.pumping.policy(),
+        digest=keyring.digest,
+        clock=clock,
+        metrics=metrics,
+    )
     facts = Facts(
         store=store,
         recipients=recipients,
         advance=advance,
         tasks=tasks,
+        pumping=pumping,
         keyring=keyring,
         policy=policy,
         scopes=scopes,
@@ -180,9 +192,13 @@ def _join(
         clock=clock,
     )
     limits = settings.limits_()
-    limit_store = LimitStore(connection, scripts, keyring.digest)
     guard = Guard(
-        store=limit_store, limits=limits, rules=settings.rules(), clock=clock, metrics=metrics
+        store=limit_store,
+        limits=limits,
+        rules=settings.rules(),
+        pumping=pumping,
+        clock=clock,
+        metrics=metrics,
     )
     # A request may wait for its budget, the store and the hash pool before it is answered.
     reservations = ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000)
@@ -204,6 +220,8 @@ def _join(
         store=store,
         hashing=hashing,
         keyring=keyring,
+        pumping=pumping,
+        tasks=tasks,
         issuer=settings.public_url,
         clock=clock,
         metrics=metrics,

@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     field_validator,
@@ -34,6 +35,7 @@ from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
 from service.domain.opt_out_scope import Rule, Scopes
 from service.domain.plan import Route, Sender, SenderKind, Template
+from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
 from service.domain.recipient import NumberType
 from service.domain.rules import Action, Rules
 from service.domain.text import TextError, compose, septets, with_stop_text
@@ -194,6 +196,51 @@ class LimitsSection(_Section):
     """Refused API keys from one caller's address, in each process."""
 
 
+_Floor = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+
+class SafeSection(_Section):
+    """``[guard.pumping.safe]``: whose starts are counted, but never judged."""
+
+    countries: frozenset[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = frozenset()
+    prefixes: list[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,14}$")]] = []
+    """Beginnings of numbers, E.164."""
+    apps: frozenset[str] = frozenset()
+    clients: list[IPvAnyNetwork] = []
+    """Networks of end users."""
+
+
+class PumpingSection(_Section):
+    """``[guard.pumping]``: sends against proven codes; ``hold`` and ``longest_hold`` in seconds."""
+
+    mode: Mode = Mode.RECORD_ONLY
+    floors: dict[Dimension, _Floor] = {}
+    """Unproven messages in an hour and in a day that are always borne: ``prefix = [20, 50]``."""
+    share: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """Of the most that was proven in an hour (a day) of 14 days: what is borne where that is more."""
+    min_conversion: Annotated[float, Field(ge=0.05, le=0.95)] = 0.35
+    """The lowest share of proven codes that passes for usual."""
+    hold: Annotated[float, Field(ge=60, le=86_400)] = 900
+    longest_hold: Annotated[float, Field(ge=60, le=86_400)] = 86_400
+    safe: SafeSection = SafeSection()
+
+    def policy(self) -> PumpingPolicy:
+        return PumpingPolicy(
+            mode=self.mode,
+            floors={**FLOORS, **self.floors},
+            share=self.share,
+            min_conversion=self.min_conversion,
+            hold=_milliseconds(self.hold),
+            longest_hold=_milliseconds(self.longest_hold),
+            safe=SafeList(
+                countries=self.safe.countries,
+                prefixes=tuple(self.safe.prefixes),
+                apps=self.safe.apps,
+                clients=tuple(self.safe.clients),
+            ),
+        )
+
+
 class GuardSection(_Section):
     """``[guard]``: the guess budget of a recipient in an app, and rules; what no rule names is allowed."""
 
@@ -205,6 +252,7 @@ class GuardSection(_Section):
     the account must not stand here."""
     countries: dict[_Country, Action] = {}
     number_types: dict[NumberType, Action] = {}
+    pumping: PumpingSection = PumpingSection()
 
     @model_validator(mode="after")
     def _within_nist(self) -> "GuardSection":
@@ -534,6 +582,22 @@ def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
     secrets = {name: value for name in SECRETS if (value := _secret(name, environ)) is not None}
     try:
         return Settings(**{**values, **secrets})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
+def load_pumping(path: Path) -> PumpingPolicy:
+    """The policy in ``[guard.pumping]`` of a TOML file, whatever else the file holds.
+
+    Raises:
+        SettingsError: it cannot be read, or its policy is faulty.
+    """
+    guard = _read_toml(path).get("guard", {})
+    section = guard.get("pumping") if isinstance(guard, dict) else None
+    if section is None:
+        raise SettingsError(f"{path} has no [guard.pumping]")
+    try:
+        return PumpingSection.model_validate(section).policy()
     except ValidationError as error:
         raise SettingsError(_explain(error, path)) from None
 

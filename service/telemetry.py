@@ -88,6 +88,17 @@ class Metrics:
             ["rule", "action"],
             registry=registry,
         )
+        self._suspected = Counter(
+            "countersign_suspected",
+            "Messages under a key that is blocked for SMS pumping",
+            ["dimension", "action"],
+            registry=registry,
+        )
+        self._suspected_proven = Counter(
+            "countersign_suspected_proven",
+            "Suspected messages that were sent (record_only), and whose code was proven",
+            registry=registry,
+        )
         self._keys_refused = Counter(
             "countersign_keys_refused", "Requests without a good API key", registry=registry
         )
@@ -168,6 +179,12 @@ class Metrics:
 
     def guard(self, rule: str, action: str) -> None:
         self._guard.labels(rule, action).inc()
+
+    def suspected(self, dimension: str, action: str) -> None:
+        self._suspected.labels(dimension, action).inc()
+
+    def suspected_proven(self) -> None:
+        self._suspected_proven.inc()
 
     def key_refused(self) -> None:
         self._keys_refused.inc()

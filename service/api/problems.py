@@ -22,6 +22,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "recipient-opted-out": (403, "The recipient opted out of messages"),
     "country-not-allowed": (403, "No route for the recipient's country"),
     "number-type-not-allowed": (403, "Numbers of this type get no codes"),
+    "suspected-fraud": (403, "SMS pumping is suspected"),
     "not-found": (404, "Not found"),
     "method-not-allowed": (405, "Method not allowed"),
     "notice-closed": (409, "The notice cannot be taken back"),

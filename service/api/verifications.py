@@ -252,7 +252,7 @@ class Verifications(Controller):
             "answer": VerificationAnswer,
             "idempotent": True,
             "problems": (
-                "recipient-opted-out", "country-not-allowed", "number-type-not-allowed",
+                "recipient-opted-out", "country-not-allowed", "number-type-not-allowed", "suspected-fraud",
                 "idempotency-in-progress", "idempotency-mismatch", "rate-limited",
             ),
         },
@@ -327,7 +327,8 @@ class Verifications(Controller):
         opt={
             "answer": VerificationAnswer,
             "problems": (
-                "recipient-opted-out", "not-found", "verification-closed", "resend-too-soon", "rate-limited",
+                "recipient-opted-out", "suspected-fraud", "not-found", "verification-closed",
+                "resend-too-soon", "rate-limited",
             ),
         },
     )  # fmt: skip

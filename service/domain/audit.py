@@ -4,8 +4,10 @@ An event is written by the very script that makes the transition. Recipients sta
 look-up id and mask; codes and texts never do.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
+from service.domain.pumping import RULE, Suspicion
 from service.domain.recipient import Recipient
 from service.domain.verification import (
     Accepted,
@@ -45,6 +47,8 @@ class EventType(StrEnum):
     ATTEMPT_COUNTED = "attempt.counted"
     ATTEMPT_REJECTED = "attempt.rejected"
     GUARD_BLOCKED = "guard.blocked"
+    GUARD_TRIPPED = "guard.tripped"
+    GUARD_RELEASED = "guard.released"
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
 
@@ -55,6 +59,12 @@ _OF_NOTICES = {
     EventType.VERIFICATION_EXPIRED: EventType.NOTICE_ENDED,
     EventType.VERIFICATION_UNDELIVERABLE: EventType.NOTICE_UNDELIVERABLE,
 }
+_TALLIED = {
+    EventType.VERIFICATION_CREATED,
+    EventType.VERIFICATION_APPROVED,
+    EventType.RESEND_ASKED,
+}
+"""Events that carry the keys that they count under, so that a changed policy can be tried on them."""
 _OUTCOME_TYPES = {
     Accepted: EventType.DELIVERY_ACCEPTED,
     Refused: EventType.DELIVERY_REJECTED,
@@ -78,6 +88,10 @@ def of_verification(
         "masked": v.masked,
         "country": v.country,
     }
+    if v.tracked is not None and kind in _TALLIED:
+        event |= v.tracked.to_event()
+        if kind is EventType.VERIFICATION_APPROVED:
+            event["messages"] = 1 + v.resends_asked
     if v.notice is not None:
         event["send_at"] = v.send_at or v.created_at
     if reason is not None:
@@ -98,6 +112,35 @@ def of_blocked(
         "recipient": recipient_id,
         "masked": recipient.masked,
         "country": recipient.country,
+    }
+
+
+def of_trip(
+    key: str, suspicion: Suspicion, about: Mapping[str, str], at: int, *, action: str
+) -> Event:
+    """A key that is blocked from now on; ``about``: the start that tripped it."""
+    return {
+        "type": EventType.GUARD_TRIPPED,
+        "at": at,
+        "actor": "countersign",
+        "rule": RULE,
+        "action": action,
+        "key": key,
+        **suspicion.to_members(),
+        "strikes": suspicion.block.strikes,
+        "until": suspicion.block.until,
+        **about,
+    }
+
+
+def of_release(key: str, at: int, *, actor: str) -> Event:
+    """An operator ended a block; the script adds its figures."""
+    return {
+        "type": EventType.GUARD_RELEASED,
+        "at": at,
+        "actor": actor,
+        "rule": RULE,
+        "key": key,
     }
 
 

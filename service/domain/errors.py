@@ -67,6 +67,13 @@ class NumberTypeNotAllowedError(CountersignError):
     slug = "number-type-not-allowed"
 
 
+class SuspectedFraudError(CountersignError):
+    """SMS pumping is suspected; members ``dimension``, ``window`` (seconds), ``sent``, ``proven`` and
+    ``threshold`` say where and why."""
+
+    slug = "suspected-fraud"
+
+
 FINAL_REFUSALS: Mapping[str, type[CountersignError]] = {
     refusal.slug: refusal
     for refusal in (RecipientOptedOutError, CountryNotAllowedError, NumberTypeNotAllowedError)

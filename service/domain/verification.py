@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from service.domain.plan import Sender, SenderKind
+from service.domain.pumping import Tracked
 from service.domain.text import Transaction
 
 
@@ -276,8 +277,9 @@ class Verification:
     nonce: str | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    callback_url: str | None = None
     clients: tuple[str, ...] = ()
+    callback_url: str | None = None
+    tracked: Tracked | None = None
     status: Status = Status.PENDING
     closed_reason: Reason | None = None
     attempts_used: int = 0

@@ -21,6 +21,7 @@ from service.domain.opt_out_scope import Scopes
 from service.domain.recipient import InvalidNumberError, Recipient, parse_recipient
 from service.domain.verification import Reason, Report, Status, Verification
 from service.flow.advance import Advance
+from service.flow.pumping import Pumping
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.keys import is_id
 from service.store.recipients import OptOut, RecipientStore
@@ -39,6 +40,7 @@ class Facts:
         recipients: RecipientStore,
         advance: Advance,
         tasks: Tasks,
+        pumping: Pumping,
         keyring: Keyring,
         policy: Policy,
         scopes: Scopes,
@@ -49,6 +51,7 @@ class Facts:
         self._recipients = recipients
         self._advance = advance
         self._tasks = tasks
+        self._pumping = pumping
         self._keyring = keyring
         self._policy = policy
         self._scopes = scopes
@@ -69,6 +72,7 @@ class Facts:
             NotFoundError, VerificationClosedError, RecipientOptedOutError, ResendTooSoonError: as
                 their names say.
             RateLimitedError: the verification has used up its messages.
+            SuspectedFraudError: nothing is sent there for now.
         """
         v = await self.get(id_, app)
         now = self._clock.now()
@@ -79,7 +83,11 @@ class Facts:
         event = audit.of_verification(
             EventType.RESEND_ASKED, v, now, actor=actor, reason=Reason.RESEND
         )
+        blocked = audit.of_verification(EventType.GUARD_BLOCKED, v, now, actor=actor)
+        judged = await self._pumping.resend(v, blocked)
         reply = await self._store.ask_resend(id_, app, now, now + self._resend_after, event)
+        if judged is not None and reply[0] not in ("due", "leased"):
+            await self._pumping.give_back(judged)
         match reply[0]:
             case "unknown":
                 raise unknown_verification()

@@ -14,10 +14,13 @@ from service.domain.errors import (
     CountryNotAllowedError,
     NumberTypeNotAllowedError,
     RateLimitedError,
+    SuspectedFraudError,
 )
 from service.domain.guard import Exceeded, LimitKey, Limits, Standing, shared_limits
+from service.domain.pumping import Tracked
 from service.domain.recipient import Recipient
 from service.domain.rules import Action, Finding, Rule, Rules
+from service.flow.pumping import Judged, Message, Pumping
 from service.store.limits import LimitStore
 from service.telemetry import Metrics
 
@@ -38,6 +41,7 @@ class Subject:
     recipient_id: str
     client_ip: str | None
     limit_keys: Mapping[str, str]
+    has_code: bool = True
 
     def blocked(self, at: int) -> Event:
         """The event of a refusal, without the rule and its figures."""
@@ -57,16 +61,29 @@ class Passed:
 
     counted: tuple[LimitKey, ...]
     standings: tuple[Standing, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[dict[str, object], ...]
+    judged: Judged | None = None
+
+    @property
+    def tracked(self) -> Tracked | None:
+        return self.judged.tracked if self.judged is not None else None
 
 
 class Guard:
     """Judges starts."""
 
     def __init__(
-        self, *, store: LimitStore, limits: Limits, rules: Rules, clock: Clock, metrics: Metrics
+        self,
+        *,
+        store: LimitStore,
+        limits: Limits,
+        rules: Rules,
+        pumping: Pumping,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._store = store
+        self._pumping = pumping
         self._limits = limits
         self._rules = rules
         self._clock = clock
@@ -77,7 +94,8 @@ class Guard:
         """Let a start pass, and count it against all limits but the recipient's.
 
         Raises:
-            CountryNotAllowedError, NumberTypeNotAllowedError, RateLimitedError: it is refused.
+            CountryNotAllowedError, NumberTypeNotAllowedError, RateLimitedError, SuspectedFraudError: it is
+                refused.
         """
         findings = self._rules.judge(subject.recipient)
         blocking = [finding for finding in findings if finding.action is Action.BLOCK]
@@ -88,19 +106,24 @@ class Guard:
         if blocking:
             await self._refused(subject, blocking[0].to_event())
             raise _not_allowed(blocking[0])
-        counted, standings = await self._count(subject)
-        return Passed(counted, standings, findings)
+        return await self._count(subject, [finding.to_event() for finding in findings])
 
     async def give_back(self, subject: Subject, passed: Passed) -> None:
         """A script of the recipient's refused the start after all, and wrote the event."""
         await self._store.give_back(passed.counted, subject.id)
+        await self.counted_twice(passed)
+
+    async def counted_twice(self, passed: Passed) -> None:
+        """An earlier try of the same start created it. The limits know its id, the tallies do not."""
+        if passed.judged is not None:
+            await self._pumping.give_back(passed.judged)
 
     def used_up(self, exceeded: Exceeded) -> RateLimitedError:
         """What to raise where a limit is used up."""
         self._metrics.limited(exceeded.limit)
         return RateLimitedError.of(exceeded)
 
-    async def _count(self, subject: Subject) -> tuple[tuple[LimitKey, ...], tuple[Standing, ...]]:
+    async def _count(self, subject: Subject, findings: list[dict[str, object]]) -> Passed:
         keys = shared_limits(
             self._limits,
             app=subject.app,
@@ -112,9 +135,13 @@ class Guard:
         now = self._clock.now()
         if subject.client_ip is None and self._limits.client_ip:
             self._without_client_ip(subject.app, now)
-        taken = await self._store.take(keys, subject.id, now)
+        message = self._message(subject)
+        calls = self._pumping.calls(message) if message is not None else []
+        taken, replies = await self._store.take_with(keys, subject.id, now, calls)
         if isinstance(taken, Exceeded):
             await self._store.give_back(keys, subject.id)
+            if message is not None:
+                await self._pumping.uncount(message, replies)
             await self._refused(
                 subject,
                 {
@@ -126,7 +153,23 @@ class Guard:
                 },
             )
             raise self.used_up(taken)
-        return keys, taken
+        if message is None:
+            return Passed(keys, taken, tuple(findings))
+        try:
+            judged = await self._pumping.judge(message, replies, subject.blocked(now))
+        except SuspectedFraudError:
+            await self._store.give_back(keys, subject.id)
+            raise
+        if finding := judged.to_finding():
+            findings.append(finding)
+        return Passed(keys, taken, tuple(findings), judged)
+
+    def _message(self, subject: Subject) -> Message | None:
+        if not subject.has_code:  # Nothing can be proven of a notice.
+            return None
+        return self._pumping.of_start(
+            subject.recipient, subject.recipient_id, app=subject.app, client_ip=subject.client_ip
+        )
 
     async def _refused(self, subject: Subject, fields: Mapping[str, object]) -> None:
         event = subject.blocked(self._clock.now()) | dict(fields)

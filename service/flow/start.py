@@ -17,6 +17,7 @@ from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
+from service.domain.pumping import Tracked
 from service.domain.recipient import Recipient
 from service.domain.text import TextError, Transaction, compose, with_stop_text
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
@@ -149,9 +150,10 @@ class Start:
             recipient_id=recipient_id,
             client_ip=request.client_ip,
             limit_keys=request.limit_keys,
+            has_code=request.notice is None,
         )
         passed = await self._guard.check(subject, has_route=bool(plan))
-        v = self._verification(request, id_, recipient_id, plan)
+        v = self._verification(request, id_, recipient_id, plan, passed.tracked)
         created = await self._create(v, subject, passed, keep)
         if isinstance(created, Claim):
             self._metrics.started(v.country, v.purpose)
@@ -165,7 +167,7 @@ class Start:
             EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
         ) | {"plan": [sender.name for sender in v.plan]}
         if passed.findings:
-            created_event["guard"] = [finding.to_event() for finding in passed.findings]
+            created_event["guard"] = list(passed.findings)
         superseded = audit.of_verification(
             EventType.VERIFICATION_CANCELED,
             v,
@@ -183,6 +185,8 @@ class Start:
             blocked=subject.blocked(v.created_at),
             keep=keep,
         )
+        if isinstance(created, Exists):
+            await self._guard.counted_twice(passed)
         if isinstance(created, Claim | Exists):
             return created
         await self._guard.give_back(subject, passed)
@@ -266,7 +270,12 @@ class Start:
         )
 
     def _verification(
-        self, request: StartRequest, id_: str, recipient_id: str, plan: tuple[Sender, ...]
+        self,
+        request: StartRequest,
+        id_: str,
+        recipient_id: str,
+        plan: tuple[Sender, ...],
+        tracked: Tracked | None,
     ) -> Verification:
         now = self._clock.now()
         send_at = request.notice.send_at if request.notice else 0
@@ -299,6 +308,7 @@ class Start:
                 limit_keys=request.limit_keys,
             ),
             callback_url=request.callback_url,
+            tracked=tracked,
             resend_after=now + self._routing.resend_after,
         )
 

@@ -21,6 +21,8 @@ from service.domain.keyring import Keyring, KeyringError
 from service.domain.proof import sign_proof
 from service.domain.verification import Reason, Status, Verification
 from service.flow.hashing import HashPool
+from service.flow.pumping import Pumping
+from service.flow.tasks import Tasks
 from service.store.keys import VERIFICATION, is_id
 from service.store.verifications import Attempt, VerificationStore
 from service.telemetry import Metrics
@@ -49,6 +51,8 @@ class Verify:
         store: VerificationStore,
         hashing: HashPool,
         keyring: Keyring,
+        pumping: Pumping,
+        tasks: Tasks,
         issuer: str,
         clock: Clock,
         metrics: Metrics,
@@ -58,6 +62,8 @@ class Verify:
         self._store = store
         self._hashing = hashing
         self._keyring = keyring
+        self._pumping = pumping
+        self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
 
@@ -81,6 +87,8 @@ class Verify:
             )
         verdict = await self._settle(v, digest, actor)
         self._metrics.attempt(v, verdict.approved, self._clock.now())
+        if verdict.approved:
+            self._tasks.spawn(self._pumping.prove(v))  # The answer does not wait for it.
         return verdict
 
     async def _count(self, id_: str, app: str, actor: str) -> Attempt:

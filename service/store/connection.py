@@ -107,6 +107,32 @@ class Connection:
         """Run a loaded script. Raises NoScriptError if the server does not know it."""
         return await self._guard(self._client.evalsha(sha, len(keys), *keys, *args))
 
+    async def evalshas(self, batch: Sequence[Sequence[str | float | bytes]]) -> list[Any]:
+        """Several EVALSHA in one round trip; ``None`` for each whose script the server does not know."""
+        if isinstance(self._client, RedisCluster):
+            return list(await asyncio.gather(*(self._known(parts) for parts in batch)))
+        return cast("list[Any]", await self._guard(self._all_known(self._client, batch)))
+
+    async def _known(self, parts: Sequence[str | float | bytes]) -> Any:
+        try:
+            return await self.command(*parts)
+        except NoScriptError:
+            return None
+
+    async def _all_known(
+        self,
+        client: "Redis[str]",  # type: ignore[type-arg]
+        batch: Sequence[Sequence[str | float | bytes]],
+    ) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for parts in batch:
+            pipeline.execute_command(*parts)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception) and not isinstance(reply, NoScriptError):
+                raise reply
+        return [None if isinstance(reply, NoScriptError) else reply for reply in replies]
+
     async def eval(self, source: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         return await self._guard(self._client.eval(source, len(keys), *keys, *args))
 

@@ -14,12 +14,18 @@ from service.domain.opt_out_scope import EVERYTHING
 PARTITIONS = 64
 META = "cs:meta"
 VERIFICATION, NOTICE = "ver", "ntc"
+_DIGEST = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ID = re.compile(r"(ver|ntc)_([0-9]{2})[0-9a-f]{32}", re.ASCII)
 
 
 def partition_of(digest: str) -> int:
     """The partition of a look-up id, or of any other hexadecimal digest."""
     return int(digest[:8], 16) % PARTITIONS
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text can be a keyed digest."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def prefix(partition: int) -> str:
@@ -169,6 +175,11 @@ class CallbackKeys:
 def shared_limit(name: str, digest: str) -> str:
     """The counter of a limit that belongs to no recipient, in its own partition."""
     return f"{prefix(partition_of(digest))}l:{digest}:{name}"
+
+
+def tally(dimension: str, digest: str) -> str:
+    """The sends and proven codes of a prefix, a country ..., by its keyed digest."""
+    return f"{prefix(partition_of(digest))}t:{dimension}:{digest}"
 
 
 def reservation(digest: str) -> str:

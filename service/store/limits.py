@@ -25,7 +25,13 @@ class LimitStore:
     async def take(
         self, limits: Sequence[LimitKey], member: str, now: int
     ) -> tuple[Standing, ...] | Exceeded:
-        """Count ``member`` once against each limit, in one round trip.
+        """``take_with``, with nothing."""
+        return (await self.take_with(limits, member, now, []))[0]
+
+    async def take_with(
+        self, limits: Sequence[LimitKey], member: str, now: int, others: list[Call]
+    ) -> tuple[tuple[Standing, ...] | Exceeded, list[Reply]]:
+        """Count ``member`` once against each limit, and run other scripts, in one round trip.
 
         Of several that are used up the one that is free again last is given. What the others counted
         stays counted until it is given back.
@@ -42,12 +48,14 @@ class LimitStore:
             )
             for key in limits
         ]
+        calls += others
         replies = await self._scripts.run_all(calls) if calls else []
-        found = list(zip(limits, replies, strict=True))
+        found = list(zip(limits, replies, strict=False))
         refused = [exceeded(key.limit, reply) for key, reply in found if reply[0] == "limited"]
         if refused:
-            return max(refused, key=lambda one: one.retry_after)
-        return tuple(_standing(key.limit, reply) for key, reply in found)
+            return max(refused, key=lambda one: one.retry_after), replies[len(limits) :]
+        standings = tuple(_standing(key.limit, reply) for key, reply in found)
+        return standings, replies[len(limits) :]
 
     async def give_back(self, limits: Sequence[LimitKey], member: str) -> None:
         """A start was refused after all: it counts against nothing."""

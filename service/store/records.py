@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from service.domain.plan import Sender, SenderKind
+from service.domain.pumping import Dimension, Tracked
 from service.domain.text import Transaction
 from service.domain.verification import (
     Accepted,
@@ -58,6 +59,8 @@ def dump_base(v: Verification) -> str:
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
     if v.clients:
         base["clients"] = v.clients
+    if v.tracked is not None:
+        base["tracked"] = asdict(v.tracked)
     if v.transaction is not None:
         base["transaction"] = asdict(v.transaction)
     if v.notice is not None:
@@ -91,7 +94,7 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
     base = json.loads(fields["base"])
     plan = tuple(senders[name] for name in base.pop("plan") if name in senders)
     transaction, notice = base.pop("transaction", None), base.pop("notice", None)
-    clients = tuple(base.pop("clients", ()))
+    clients, tracked = tuple(base.pop("clients", ())), base.pop("tracked", None)
     proven = fields.get("proven")
     closed = fields.get("reason")
     return Verification(
@@ -99,6 +102,7 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
         plan=plan,
         **base,
         clients=clients,
+        tracked=_load_tracked(tracked) if tracked else None,
         transaction=Transaction(**transaction) if transaction else None,
         notice=Notice(**notice) if notice else None,
         callback_url=fields.get("callback"),
@@ -112,6 +116,11 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
         deliveries=_load_deliveries(fields, int(proven) if proven else None),
         rev=int(fields["rev"]),
     )
+
+
+def _load_tracked(found: dict[str, Any]) -> Tracked:
+    keys = {Dimension(name): digest for name, digest in found.pop("keys").items()}
+    return Tracked(keys, **found)
 
 
 def _load_deliveries(fields: Mapping[str, str], proven: int | None) -> tuple[Delivery, ...]:

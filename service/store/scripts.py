@@ -79,12 +79,14 @@ class Scripts:
             script = self._scripts[call.script]
             key_list, arg_list = _ordered(script, call.keys, call.args)
             batch.append(["EVALSHA", script.sha, len(key_list), *key_list, *arg_list])
-        try:
-            replies = await self._connection.commands(batch)
-        except NoScriptError:
-            # None of them ran, for they are runs of scripts that this server does not know yet.
-            return [await self.run(call.script, call.keys, call.args) for call in calls]
-        return [[str(item) for item in reply] for reply in replies]
+        replies = await self._connection.evalshas(batch)
+        # Each run counts, so only what did not run is run again.
+        return [
+            [str(item) for item in reply]
+            if reply is not None
+            else await self.run(call.script, call.keys, call.args)
+            for call, reply in zip(calls, replies, strict=True)
+        ]
 
 
 def load_scripts() -> dict[str, Script]:
