@@ -11,6 +11,8 @@ from litestar import Litestar
 from service.api.application import create_api, create_inspection
 from service.api.key_limits import KeyLimits
 from service.api.parts import Parts
+from service.callbacks.client import CallbackClient
+from service.callbacks.deliveries import LEASE, Deliveries
 from service.clock import Clock, SystemClock
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
@@ -27,6 +29,7 @@ from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
+from service.store.callbacks import CallbackStore
 from service.store.connection import Connection
 from service.store.limits import LimitStore
 from service.store.lookup import open_keyring
@@ -61,6 +64,7 @@ class Service:
     api: Litestar
     advance: Advance
     worker: Worker
+    deliveries: Deliveries
     opt_out_sync: OptOutSync
     tasks: Tasks
     inspection: Litestar | None = None
@@ -82,6 +86,7 @@ async def build(
     telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
     hashing = HashPool(settings.hash_cost(), settings.hash.threads)
     keyring = await open_keyring(connection, settings.keyring(), time.now())
+    callbacks = CallbackClient(settings.callbacks.rules())
     service = _join(
         settings,
         connection,
@@ -89,9 +94,11 @@ async def build(
         hashing,
         time,
         keyring=keyring,
+        callbacks=callbacks,
         account=account,
         takes_requests=role is not Role.WORKER,
     )
+    await service.deliveries.prepare()
     if settings.api_key is not None:
         first = settings.api_key.get_secret_value()
         await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
@@ -100,9 +107,10 @@ async def build(
     if isinstance(time, SystemClock):
         await correct_clock(time, connection)
         background.append(asyncio.create_task(keep_time(time, connection)))
-    polling = None
+    polling: set[asyncio.Task[None]] = set()
     if role is not Role.API:
-        polling = asyncio.create_task(service.worker.run(stopping))
+        for poll in (service.worker.run, service.deliveries.run):
+            polling.add(asyncio.create_task(poll(stopping)))
         if interval := settings.opt_outs.sync_interval:
             syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
             background.append(asyncio.create_task(syncing))
@@ -110,14 +118,15 @@ async def build(
         yield service
     finally:
         stopping.set()
-        if polling is not None:
-            await asyncio.wait({polling}, timeout=DRAIN_TIMEOUT)
-            background.append(polling)
+        if polling:
+            await asyncio.wait(polling, timeout=DRAIN_TIMEOUT)
+            background += polling
         await service.tasks.drain(DRAIN_TIMEOUT)
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await telnyx.close()
+        await callbacks.close()
         await account.close()
         hashing.close()
         await connection.close()
@@ -131,6 +140,7 @@ def _join(
     clock: Clock,
     *,
     keyring: Keyring,
+    callbacks: CallbackClient,
     account: TelnyxAccount,
     takes_requests: bool,
 ) -> Service:
@@ -234,12 +244,21 @@ def _join(
         keyring=keyring,
         code_length=settings.codes.length,
         ttl=settings.codes.ttl,
+        callbacks=settings.callbacks.rules(),
         clock=clock,
         metrics=metrics,
     )
     apart = settings.http.inspection is not None
     api = create_api(parts, takes_requests=takes_requests, inspection=not apart)
     inspection = create_inspection(parts, api) if apart else None
+    deliveries = Deliveries(
+        CallbackStore(connection, scripts, lease=LEASE),
+        callbacks,
+        keyring,
+        url=settings.callbacks.url,
+        clock=clock,
+        metrics=metrics,
+    )
     sync = OptOutSync(
         store=OptOutSyncStore(connection, scripts),
         account=account,
@@ -248,4 +267,4 @@ def _join(
         clock=clock,
     )
     worker = Worker(store, advance, clock, metrics)
-    return Service(api, advance, worker, sync, tasks, inspection)
+    return Service(api, advance, worker, deliveries, sync, tasks, inspection)

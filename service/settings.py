@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.domain.callback import CallbackRules
 from service.domain.code import HASH_PROFILES, MAX_LENGTH, Code, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
@@ -306,6 +307,24 @@ class RedisSection(_Section):
         return self
 
 
+class CallbacksSection(_Section):
+    """``[callbacks]``: ``url`` hears what belongs to no verification (opt-outs, alerts of the guard).
+    ``allow_http`` and ``allow_private`` (receivers on inner addresses) hold for every callback."""
+
+    url: str | None = None
+    allow_http: bool = False
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _may_be_posted_to(self) -> "CallbacksSection":
+        if self.url is not None:
+            self.rules().check(self.url)
+        return self
+
+    def rules(self) -> CallbackRules:
+        return CallbackRules(self.url, self.allow_http, self.allow_private)
+
+
 class OptOutsSection(_Section):
     """``[opt_outs]``: what a new opt-out is about; ``sync_interval`` in seconds, 0 for never."""
 
@@ -346,6 +365,7 @@ class Settings(BaseSettings):
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
     redis: RedisSection = RedisSection()
+    callbacks: CallbacksSection = CallbacksSection()
     opt_outs: OptOutsSection = OptOutsSection()
     autoresponses: Configured = []
     """What Telnyx answers to keywords; applied by ``countersign telnyx autoresponses apply``."""
@@ -610,6 +630,21 @@ def load_store(environ: Mapping[str, str] = os.environ) -> tuple[str, Tls]:
         return url, _tls(RedisSection.model_validate(values.get("redis", {})))
     except ValidationError as error:
         raise SettingsError(_explain(error, path)) from None
+
+
+def load_keyring(environ: Mapping[str, str] = os.environ) -> Keyring:
+    """COUNTERSIGN_KEYS alone, for commands that need nothing else.
+
+    Raises:
+        SettingsError: it is not set, or its keys are missing, malformed or weak.
+    """
+    keys = _secret("COUNTERSIGN_KEYS", environ)
+    if keys is None:
+        raise SettingsError("COUNTERSIGN_KEYS is not set: set it or COUNTERSIGN_KEYS_FILE")
+    try:
+        return Keyring(parse_keys(keys))
+    except KeyringError as error:
+        raise SettingsError(f"COUNTERSIGN_KEYS: {error}") from None
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:

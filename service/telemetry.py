@@ -124,6 +124,31 @@ class Metrics:
             "countersign_hash_pool_in_use", "Places of the hash pool in use", registry=registry
         )
 
+        self._callbacks = Counter(
+            "countersign_callbacks",
+            "Tries to deliver a callback, by what became of it and the receiver's answer",
+            ["outcome", "answer"],
+            registry=registry,
+        )
+        self._callbacks_waiting = Gauge(
+            "countersign_callbacks_waiting",
+            "Verifications (and others) with callbacks waiting",
+            registry=registry,
+        )
+        self._callbacks_age = Gauge(
+            "countersign_callbacks_oldest_seconds",
+            "How long the oldest of them waits",
+            registry=registry,
+        )
+        self._callbacks_dead = Gauge(
+            "countersign_callbacks_dead", "Dead letters kept", registry=registry
+        )
+        self._callbacks_lost = Gauge(
+            "countersign_callbacks_lost",
+            "Callbacks never queued, for want of room",
+            registry=registry,
+        )
+
     def render(self) -> bytes:
         """The Prometheus text format."""
         return generate_latest(self.registry)
@@ -176,3 +201,15 @@ class Metrics:
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)
+
+    def callback(self, outcome: str, answer: str) -> None:
+        # A receiver chooses its status: a series for each would be its to make.
+        kind = f"{answer[0]}xx" if answer.isdigit() else answer
+        self._callbacks.labels(outcome, kind).inc()
+
+    def backlog(self, waiting: int, age: int, dead: int, lost: int) -> None:
+        """``age`` in milliseconds."""
+        self._callbacks_waiting.set(waiting)
+        self._callbacks_age.set(age / 1000)
+        self._callbacks_dead.set(dead)
+        self._callbacks_lost.set(lost)

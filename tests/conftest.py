@@ -12,9 +12,12 @@ from service.cli import embedded
 from service.telemetry import configure_logging
 from tests.harness import World, world
 
+# Many more examples are `make fuzz`'s.
+settings.register_profile("everyday", max_examples=50, deadline=None)
 settings.register_profile("fuzz", max_examples=1_000, deadline=None)
+settings.load_profile("everyday")
 
-PERMANENT = ("audit", "due", "oo", "o:")
+PERMANENT = ("audit", "due", "oo", "o:", "out")
 
 
 @pytest.hookimpl(trylast=True)

@@ -137,3 +137,20 @@ def test_the_callers_own_limits_have_a_default(tmp_path: Path) -> None:
     assert limits.keys["device"][0].count == 5
     assert limits.keys["user"] == ()
     assert limits.keys["*"][0].count == 20
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('url = "http://shop.example/"', "must begin with https://"),
+        ('url = "https://10.0.0.1/"', "private or reserved"),
+        ('url = "https://user:hunter2@shop.example/"', "no user name"),
+    ],
+)
+def test_a_callback_url_that_may_not_be_posted_to_is_refused(
+    tmp_path: Path, section: str, said: str
+) -> None:
+    text = f"{PUBLIC}{UP_TOML.read_text()}\n[callbacks]\n{section}\n"
+    with pytest.raises(SettingsError, match=said) as caught:
+        load_settings(_config(tmp_path, text), ENVIRON)
+    assert "hunter2" not in str(caught.value)

@@ -15,6 +15,7 @@ from litestar.routes import HTTPRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from service.api.callbacks import WEBHOOKS
 from service.api.problems import MEDIA_TYPE, PROBLEMS, TYPE_BASE
 
 Document = dict[str, Any]
@@ -76,6 +77,7 @@ def to_document(app: Litestar) -> Document:
         "servers": [{"url": "/"}],
         "security": [{"apiKey": []}],
         "paths": paths,
+        "webhooks": WEBHOOKS,
         "components": {
             "securitySchemes": {
                 "apiKey": {

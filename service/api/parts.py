@@ -7,6 +7,7 @@ from nacl.signing import VerifyKey
 
 from service.api.key_limits import KeyLimits
 from service.clock import Clock
+from service.domain.callback import CallbackRules
 from service.domain.keyring import Keyring
 from service.flow.facts import Facts
 from service.flow.notices import Notices
@@ -34,5 +35,6 @@ class Parts:
     keyring: Keyring
     code_length: int
     ttl: int
+    callbacks: CallbackRules
     clock: Clock
     metrics: Metrics

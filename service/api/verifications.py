@@ -13,7 +13,9 @@ from service.api.body import RequestModel, answer, read_body, rfc3339
 from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
 from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
+from service.domain.callback import MAX_URL, URL_PATTERN, CallbackUrlError
 from service.domain.code import MAX_LENGTH, MIN_LENGTH, Code, read_code
+from service.domain.errors import InvalidRequestError
 from service.domain.guard import network_of
 from service.domain.plan import SenderKind
 from service.domain.recipient import parse_recipient
@@ -120,11 +122,26 @@ class StartBody(MessageBody):
             pattern=r"^[\x21-\x7e]{16,128}$",
         ),
     ] = None
+    callback_url: Annotated[
+        str | None,
+        Field(
+            description="Where changes are told, as Standard Webhooks.",
+            # Checked by the rules of the configuration, which say better what is wrong.
+            json_schema_extra={"maxLength": MAX_URL, "pattern": URL_PATTERN},
+            examples=["https://shop.example/hooks/countersign"],
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _nonce_is_not_the_number(self) -> Self:
         if self.nonce is not None and self.to[1:] in self.nonce:
             raise ValueError("nonce must not contain the number: it is kept in clear")
+        return self
+
+    @model_validator(mode="after")
+    def _number_stands_not_in_the_url(self) -> Self:
+        if self.callback_url is not None and self.to[1:] in self.callback_url:
+            raise ValueError("callback_url must not contain the number: it is kept in clear")
         return self
 
     @field_validator("web_origin")
@@ -345,6 +362,11 @@ class Verifications(Controller):
 
 def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> StartRequest:
     transaction = body.transaction
+    if body.callback_url is not None:
+        try:
+            parts.callbacks.check(body.callback_url)
+        except CallbackUrlError as error:
+            raise InvalidRequestError.at("/callback_url", str(error)) from None
     return StartRequest(
         app=app,
         actor=actor,
@@ -361,6 +383,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         transaction=Transaction(**transaction.model_dump()) if transaction else None,
         nonce=body.nonce,
         metadata=body.metadata,
+        callback_url=body.callback_url,
     )
 
 

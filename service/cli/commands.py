@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.cli.callbacks import callbacks
 from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
 from service.cli.opt_outs import app as opt_outs_app
@@ -23,6 +24,7 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")
+app.add_typer(callbacks, name="callbacks")
 app.add_typer(guard_app, name="guard")
 app.add_typer(opt_outs_app, name="opt-outs")
 

@@ -3,11 +3,12 @@
 | column | in an export | in an import |
 | --- | --- | --- |
 | ``number`` | never: it cannot be read back from the store | E.164; this or ``recipient`` |
-| ``recipient`` | the look-up digest, 32 hexadecimal digits | good under the same COUNTERSIGN_KEYS |
+| ``recipient`` | the look-up digest, 32 hexadecimal digits | good in the store that it came from |
 | ``masked`` | ``+1********00`` | with ``recipient`` |
 | ``scope`` | ``*``, ``app:<name>`` or ``profile:<id>`` | the same; ``*`` if it is not given |
 | ``since`` | RFC 3339, UTC | the same; now if it is not given |
 | ``source`` | ``inbound``, ``telnyx`` or ``api`` | the same; ``api`` if it is not given |
+| ``store`` | names the store's look-up key | a digest of another store's is refused |
 
 A file of numbers alone, one a line, needs no header. Whatever else a file has is not read.
 """
@@ -26,6 +27,7 @@ from service.store.recipients import OptOut
 
 _LONGEST_LINE = 4_096
 COLUMNS = ("recipient", "masked", "scope", "since", "source")
+EXPORTED = (*COLUMNS, "store")
 _SOURCES = ("inbound", "telnyx", "api")
 _RECIPIENT = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MASKED = re.compile(r"\+[0-9*]{3,15}", re.ASCII)
@@ -49,6 +51,11 @@ Row = tuple[str, OptOut]
 def write_row(recipient: str, entry: OptOut) -> tuple[str, ...]:
     since = datetime.fromtimestamp(entry.since / 1000, UTC).isoformat(timespec="milliseconds")
     return recipient, entry.masked, entry.scope, since.replace("+00:00", "Z"), entry.source
+
+
+def store_mark(lookup_id: Callable[[str], str]) -> str:
+    """Tells stores with different look-up keys apart: the digest of no number."""
+    return lookup_id("")[:8]
 
 
 def read_rows(file: TextIO, lookup_id: Callable[[str], str], now: int) -> Iterator[Row | BadLine]:
@@ -118,6 +125,8 @@ def _who(values: Mapping[str, str], lookup_id: Callable[[str], str]) -> tuple[st
     recipient, masked = values.get("recipient", ""), values.get("masked", "")
     if not _RECIPIENT.fullmatch(recipient):
         raise ValueError("number is missing, and recipient is not 32 hexadecimal digits")
+    if values.get("store", mark := store_mark(lookup_id)) != mark:
+        raise ValueError("recipient is a digest of another store: nobody would be found under it")
     if not _MASKED.fullmatch(masked):
         raise ValueError("masked must be a number with stars in it, as in an export")
     return recipient, masked

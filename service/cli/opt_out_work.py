@@ -14,7 +14,16 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.opt_out_csv import COLUMNS, BadLine, FileError, Row, read_rows, write_row
+from service.cli.opt_out_csv import (
+    COLUMNS,
+    EXPORTED,
+    BadLine,
+    FileError,
+    Row,
+    read_rows,
+    store_mark,
+    write_row,
+)
 from service.cli.output import print_json, print_table
 from service.clock import SystemClock
 from service.domain import audit
@@ -136,9 +145,10 @@ class OptOutWork:
     async def export(self, path: Path | None) -> None:
         with _output(path) as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
+            writer.writerow(EXPORTED)
+            mark = store_mark(self._keyring.lookup_id)
             async for recipient, entry in self._all():
-                writer.writerow(write_row(recipient, entry))
+                writer.writerow((*write_row(recipient, entry), mark))
 
     async def import_(self, path: Path, *, as_json: bool) -> None:
         counts = {"lines": 0, "recorded": 0, "known": 0, "bad": 0}

@@ -4,7 +4,7 @@ Each test lets fewer than one random key in 10^9 fail, and names what it saw, ne
 """
 
 import hashlib
-from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 
 _MIN_DISTINCT = 19  # of 32 random bytes 30 are distinct on average; 18 or fewer: 5 in 10^12
@@ -45,7 +45,7 @@ def weakness(key: bytes) -> str | None:
         return "uses few different bytes"
     if len({(b - a) % 256 for a, b in pairwise(key)}) < _MIN_STEPS:
         return "counts up or down"
-    if hashlib.sha256(key).hexdigest() in _PUBLISHED or key in set(_hashed_words()):
+    if hashlib.sha256(key).hexdigest() in _PUBLISHED or key in _hashed_words():
         return "is a known example"
     return None
 
@@ -55,7 +55,8 @@ def _repeats(key: bytes, length: int) -> bool:
     return (block * (len(key) // length + 1))[: len(key)] == key
 
 
-def _hashed_words() -> Iterator[bytes]:
-    for word in _WORDS:
-        for text in (word, f"{word}\n"):  # `echo password | sha256sum` hashes the line's end too
-            yield from (hashlib.new(name, text.encode()).digest() for name in _HASHES)
+@cache
+def _hashed_words() -> frozenset[bytes]:
+    # `echo password | sha256sum` hashes the line's end too.
+    texts = [f"{word}{end}".encode() for word in _WORDS for end in ("", "\n")]
+    return frozenset(hashlib.new(name, text).digest() for name in _HASHES for text in texts)

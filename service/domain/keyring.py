@@ -86,6 +86,10 @@ class Keyring:
         """The key of code digests made under ``key_id``. Raises KeyringError if that key is gone."""
         return _subkey(self._key(key_id), "pepper")
 
+    def subkeys(self, purpose: str) -> tuple[bytes, ...]:
+        """A 32-byte subkey for a purpose under each master key, newest first."""
+        return tuple(_subkey(key, purpose) for key in self._keys.values())
+
     def lookup_id(self, value: str) -> str:
         """The stable, keyed digest (32 hex digits) under which a recipient is found."""
         return self.digest("recipient", value)

@@ -278,6 +278,7 @@ class Verification:
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     clients: tuple[str, ...] = ()
+    callback_url: str | None = None
     tracked: Tracked | None = None
     status: Status = Status.PENDING
     closed_reason: Reason | None = None

@@ -52,6 +52,7 @@ class StartRequest:
     nonce: str | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +307,7 @@ class Start:
                 client_ip=request.client_ip,
                 limit_keys=request.limit_keys,
             ),
+            callback_url=request.callback_url,
             tracked=tracked,
             resend_after=now + self._routing.resend_after,
         )

@@ -27,6 +27,7 @@ CONNECT_TIMEOUT = 1.0
 ANSWER_TIMEOUT = 2.0
 POOL_TIMEOUT = 1.0
 CONNECTIONS = 64
+_CLUSTER_AT_ONCE = 64  # each takes a connection, and a node's are limited
 _RETRY_AFTER = 1
 _SCAN_STEP = 500
 MIN_REDIS = (6, 2)
@@ -86,7 +87,11 @@ class Connection:
     async def commands(self, batch: Sequence[Sequence[str | float | bytes]]) -> list[Any]:
         """Several independent commands in one round trip (on a Cluster: one to each server)."""
         if isinstance(self._client, RedisCluster):
-            return list(await asyncio.gather(*(self.command(*parts) for parts in batch)))
+            found: list[Any] = []
+            for start in range(0, len(batch), _CLUSTER_AT_ONCE):
+                some = batch[start : start + _CLUSTER_AT_ONCE]
+                found += await asyncio.gather(*(self.command(*parts) for parts in some))
+            return found
         pipeline = self._client.pipeline(transaction=False)
         for parts in batch:
             pipeline.execute_command(*parts)

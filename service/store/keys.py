@@ -129,6 +129,49 @@ class RecipientKeys:
         return f"{self.prefix}p:{self.recipient_id}:{app}:{purpose}"
 
 
+@dataclass(frozen=True, slots=True)
+class CallbackKeys:
+    """The keys of a partition's callbacks; ``subject``: whose."""
+
+    partition: int
+    subject: str = ""
+
+    def _key(self, name: str) -> str:
+        return f"{prefix(self.partition)}{name}"
+
+    @property
+    def out(self) -> str:
+        return self._key("out")
+
+    @property
+    def since(self) -> str:
+        return self._key("out:since")
+
+    @property
+    def tries(self) -> str:
+        return self._key("out:tries")
+
+    @property
+    def lost(self) -> str:
+        return self._key("out:lost")
+
+    @property
+    def rest(self) -> str:
+        return self._key("out:rest")
+
+    @property
+    def queue(self) -> str:
+        return self._key(f"out:q:{self.subject}")
+
+    @property
+    def dead(self) -> str:
+        return self._key("out:dead")
+
+    @property
+    def letters(self) -> str:
+        return self._key("out:letters")
+
+
 def shared_limit(name: str, digest: str) -> str:
     """The counter of a limit that belongs to no recipient, in its own partition."""
     return f"{prefix(partition_of(digest))}l:{digest}:{name}"

@@ -105,6 +105,7 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
         tracked=_load_tracked(tracked) if tracked else None,
         transaction=Transaction(**transaction) if transaction else None,
         notice=Notice(**notice) if notice else None,
+        callback_url=fields.get("callback"),
         status=Status(fields["status"]),
         closed_reason=Reason(closed) if closed else None,
         attempts_used=int(fields.get("attempts", 0)),

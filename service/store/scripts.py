@@ -115,10 +115,19 @@ def _build(name: str, text: str, includes: Mapping[str, str]) -> Script:
     args = tuple(header["args"].split())
     bindings = [f"local {key} = KEYS[{i}]" for i, key in enumerate(keys, start=1)]
     bindings += [f"local {arg} = ARGV[{i}]" for i, arg in enumerate(args, start=1)]
-    parts = [*bindings, *(includes[item] for item in header.get("include", "").split()), text]
+    parts = [*bindings, *_included(header.get("include", ""), includes), text]
     source = "\n".join(parts)
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name, keys, args, source, sha)
+
+
+def _included(names: str, includes: Mapping[str, str]) -> list[str]:
+    """The text of each include, after those that it names itself."""
+    found = []
+    for name in names.split():
+        header = dict(_HEADER.findall(includes[name]))
+        found += [*_included(header.get("include", ""), includes), includes[name]]
+    return found
 
 
 def _ordered(script: Script, keys: Names, args: Names) -> tuple[list[str], list[str]]:

@@ -140,6 +140,7 @@ class VerificationStore:
                 "event": dump(event),
                 "superseded_event": dump(superseded),
                 "blocked_event": dump(blocked),
+                "callback": v.callback_url or "",
             },
         )
         match reply[0]:

@@ -102,6 +102,18 @@ def test_an_import_of_an_export_restores_what_was(valkey: str, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("environ")
+def test_an_export_of_another_store_is_refused(valkey: str, tmp_path: Path) -> None:
+    file = tmp_path / "opt-outs.csv"
+    _call("add", PHONE)
+    _call("export", str(file))
+    with Redis.from_url(valkey) as client:
+        client.flushall()  # with it goes the look-up key, and a new store makes its own
+    result = _call("import", str(file), code=1)
+    assert "line 2: recipient is a digest of another store" in result.stderr
+    assert _listed() == []
+
+
+@pytest.mark.usefixtures("environ")
 def test_numbers_alone_are_imported_and_bad_lines_named_without_them(tmp_path: Path) -> None:
     file = tmp_path / "numbers.csv"
     file.write_text(f"{PHONE}\n12025550142\n\n{OTHER}\n+0123456789012345\n")

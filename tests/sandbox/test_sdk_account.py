@@ -228,7 +228,7 @@ async def test_autoresponses(sdk: AsyncTelnyx, sandbox: Sandbox) -> None:
     assert (await configs.list(PROFILE, country_code="FR")).data == []
     assert (await configs.retrieve(made.id, profile_id=PROFILE)).data == made
 
-    (event,) = await sandbox.hooks.of(await sandbox.write(phone, "geh  weg"), 1)
+    event, *_ = await sandbox.hooks.of(await sandbox.write(phone, "geh  weg"), 1)
     assert event["data"]["payload"]["autoresponse_type"] == "STOP"
     shown = await sandbox.until(phone, lambda m: m["arrived"])
     assert shown["text"] == ANSWER
@@ -242,9 +242,9 @@ async def test_autoresponses(sdk: AsyncTelnyx, sandbox: Sandbox) -> None:
         None,
         made.created_at,
     )
-    (event,) = await sandbox.hooks.of(await sandbox.write(phone, "WHO"), 1)
+    event, *_ = await sandbox.hooks.of(await sandbox.write(phone, "WHO"), 1)
     assert event["data"]["payload"]["autoresponse_type"] == "HELP"
-    (event,) = await sandbox.hooks.of(await sandbox.write(FRENCH, "WHO"), 1)
+    event, *_ = await sandbox.hooks.of(await sandbox.write(FRENCH, "WHO"), 1)
     assert event["data"]["payload"]["autoresponse_type"] is None
     await configs.delete(made.id, profile_id=PROFILE)
     with pytest.raises(telnyx.NotFoundError):

@@ -4,9 +4,8 @@ import asyncio
 import json
 
 import pytest
-from redis.asyncio import Redis
 
-from tests.harness import World, client, free_port, serving, world
+from tests.harness import World
 
 START = "/v1/verifications"
 HEADERS = {
@@ -56,21 +55,3 @@ async def test_a_slow_header_does_not_hold_other_requests(app: World) -> None:
     assert (await app.api.get("/livez")).status_code == 200
     for _, writer in slow:
         writer.close()
-
-
-async def test_metrics_and_documents_can_have_a_port_of_their_own(
-    redis: Redis, valkey: str
-) -> None:
-    port = free_port()
-    async with world(valkey, http={"inspection": f"127.0.0.1:{port}"}) as app:
-        assert app.service.inspection is not None
-        async with (
-            serving(app.service.inspection, port),
-            client(f"http://127.0.0.1:{port}") as inside,
-        ):
-            for path in ("/metrics", "/docs", "/openapi.json"):
-                assert (await app.api.get(path)).status_code == 404
-                assert (await inside.get(path)).status_code == 200
-            assert START in (await inside.get("/openapi.json")).json()["paths"]
-            assert (await inside.post(START)).status_code == 404
-            assert (await app.api.get("/livez")).status_code == 200

@@ -12,6 +12,7 @@ from redis import Redis
 from service.cli import embedded
 from service.domain.verification import Status
 from service.store import keys
+from service.store.callbacks import CallbackStore
 from service.store.connection import Connection
 from service.store.recipients import OptOut
 from service.store.setup import check_setup
@@ -65,6 +66,7 @@ def _wait_until_whole(node: Redis) -> None:
 @pytest.fixture
 async def clustered(cluster: str) -> AsyncIterator[Stores]:
     connection = await Connection.open(cluster)
+    await connection.command("FLUSHALL")
     yield Stores(connection)
     await connection.close()
 
@@ -100,3 +102,36 @@ async def test_opt_outs_are_listed_across_the_masters(clustered: Stores) -> None
         cursor = page.next
     assert found == 8
     assert abs(await clustered.connection.time() - NOW) > 0
+
+
+async def test_callbacks_flow_on_a_cluster(clustered: Stores) -> None:
+    store = CallbackStore(clustered.connection, clustered.scripts, lease=LEASE)
+    await store.queue_the_rest(True)
+    told = set()
+    for number in range(6):
+        recipient = f"{number * 11:08x}" + "2" * 24
+        url = f"https://hooks{number}.example/"
+        claim = await clustered.sent(
+            recipient_id=recipient, id=keys.new_id(recipient), callback_url=url
+        )
+        told.add(claim.verification.id)
+    due = await store.due(NOW)
+    assert {found.keys.subject for found in due} == told
+    held = [await store.claim(found.keys, NOW) for found in due]
+    for number, one in enumerate(held):
+        assert one is not None
+        assert await (store.bury(one, NOW, "410") if number else store.delivered(one, NOW))
+    assert (await store.backlog()).subjects == 0
+    for letter in await store.dead_letters():
+        assert await store.resend(letter, NOW)
+    assert (await store.backlog()).subjects == 5
+    await store.postpone([(found.keys, NOW + 1) for found in await store.due(NOW)])
+    assert await store.due(NOW) == []
+
+
+async def test_a_long_backlog_does_not_use_up_the_connections(clustered: Stores) -> None:
+    store = CallbackStore(clustered.connection, clustered.scripts, lease=LEASE)
+    waiting = [keys.CallbackKeys(n % 32, f"ver_{n}") for n in range(800)]
+    await clustered.connection.commands([("ZADD", k.out, NOW, k.subject) for k in waiting])
+    assert len(await store.due(NOW)) == 800
+    assert (await store.backlog()).subjects == 800

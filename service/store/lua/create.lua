@@ -1,6 +1,6 @@
 -- Creates a verification, leased by its creator, and cancels the one that it supersedes.
 -- keys: record codes due active pending opt_out limit guesses known audit
--- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event
+-- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event callback
 -- include: audit window guesses close opted_out
 -- reply: ok | exists | opted_out | over_budget count seconds wait | limited count seconds wait
 if redis.call('EXISTS', record) == 1 then return { 'exists' } end
@@ -36,6 +36,7 @@ end
 redis.call('HSET', record, 'base', base, 'scopes', scopes, 'app', app, 'status', 'pending', 'rev', 1,
   'attempts_allowed', attempts, 'expires_at', expires_at, 'resend_after', resend_after,
   'lease', lease, 'lease_until', lease_until)
+if callback ~= '' then redis.call('HSET', record, 'callback', callback) end
 redis.call('PEXPIRE', record, retention)
 redis.call('HSET', codes, 'salt', salt)
 redis.call('PEXPIRE', codes, ttl)

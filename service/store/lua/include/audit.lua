@@ -1,6 +1,7 @@
 -- needs: audit
+-- include: callbacks
 local function append_audit(event)
-  redis.call('XADD', audit, '*', 'event', event)
+  queue_callback(event, redis.call('XADD', audit, '*', 'event', event))
 end
 
 -- An event that Python could not complete, because only the script knows some of its fields.

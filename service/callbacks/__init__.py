@@ -1,0 +1,1 @@
+"""Status callbacks to apps: Standard Webhooks, signed, retried, to public addresses only."""
