@@ -309,11 +309,13 @@ class RedisSection(_Section):
 
 class CallbacksSection(_Section):
     """``[callbacks]``: ``url`` hears what belongs to no verification (opt-outs, alerts of the guard).
-    ``allow_http`` and ``allow_private`` (receivers on inner addresses) hold for every callback."""
+    ``allow_http``, ``allow_private`` (receivers on inner addresses) and ``ports`` (none: any) hold for
+    every callback."""
 
     url: str | None = None
     allow_http: bool = False
     allow_private: bool = False
+    ports: frozenset[Annotated[int, Field(ge=1, le=65535)]] = frozenset()
 
     @model_validator(mode="after")
     def _may_be_posted_to(self) -> "CallbacksSection":
@@ -322,7 +324,7 @@ class CallbacksSection(_Section):
         return self
 
     def rules(self) -> CallbackRules:
-        return CallbackRules(self.url, self.allow_http, self.allow_private)
+        return CallbackRules(self.url, self.allow_http, self.allow_private, self.ports)
 
 
 class OptOutsSection(_Section):

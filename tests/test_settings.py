@@ -144,6 +144,7 @@ def test_the_callers_own_limits_have_a_default(tmp_path: Path) -> None:
     [
         ('url = "http://shop.example/"', "must begin with https://"),
         ('url = "https://10.0.0.1/"', "private or reserved"),
+        ('url = "https://shop.example:22/"\nports = [443]', "allowed port"),
         ('url = "https://user:hunter2@shop.example/"', "no user name"),
     ],
 )

@@ -9,11 +9,11 @@ import httpcore
 import httpx
 
 from service.callbacks.guarded import AddressRefusedError, GuardedBackend, Resolve, Resolver
+from service.callbacks.turns import MOST_AT_ONCE
 from service.domain.callback import CallbackRules, CallbackUrlError
 
 POST_TIMEOUT = 15_000
 """Milliseconds for all of a POST: name, connection, request and answer (the specification's least)."""
-MOST_AT_ONCE = 64
 _MOST_KEPT_OPEN = 16
 _KEPT_OPEN_SECONDS = 15.0
 _MOST_ANSWER = 16 * 1024
@@ -49,9 +49,7 @@ class CallbackClient:
             max_connections=MOST_AT_ONCE,
             max_keepalive_connections=_MOST_KEPT_OPEN,
             keepalive_expiry=_KEPT_OPEN_SECONDS,
-            network_backend=GuardedBackend(
-                resolve or self._resolver, allow_private=rules.allow_private
-            ),
+            network_backend=GuardedBackend(resolve or self._resolver, rules.may_reach),
         )
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, now: int) -> Answer:

@@ -6,25 +6,24 @@ callback due again when the lease ends, under the same ``webhook-id``.
 
 import asyncio
 import random
-from collections import Counter
+from functools import partial
 
 import structlog
 
-from service.callbacks.client import MOST_AT_ONCE, POST_TIMEOUT, Answer, CallbackClient
+from service.callbacks.client import POST_TIMEOUT, Answer, CallbackClient
 from service.callbacks.signature import signed_headers
+from service.callbacks.turns import Turns
 from service.clock import Clock
 from service.domain.callback import host_of, next_try, payload
 from service.domain.errors import UnavailableError
 from service.domain.keyring import Keyring
-from service.store.callbacks import Callback, CallbackStore, Due, Try
+from service.store.callbacks import Callback, CallbackStore, Try
 from service.store.keys import CallbackKeys
 from service.telemetry import Metrics
 
 LEASE = POST_TIMEOUT + 5_000
 """Milliseconds: longer than a POST can take, so that a live holder never loses it."""
-MOST_FOR_A_HOST = 8
-_POLL_IDLE = 250
-_POLL_AT_WORK = 50
+_POLL_INTERVAL = 250
 _MEASURE_INTERVAL = 10_000
 _POSTPONE = (1_000, 5_000)
 
@@ -50,8 +49,9 @@ class Deliveries:
         self._url = url or ""
         self._clock = clock
         self._metrics = metrics
-        self._running: dict[CallbackKeys, asyncio.Task[None]] = {}
-        self._hosts: Counter[str] = Counter()
+        self._turns = Turns()
+        self._tasks: set[asyncio.Task[bool]] = set()
+        self._stopping = False
         self._measured_at = 0
 
     async def prepare(self) -> None:
@@ -68,52 +68,64 @@ class Deliveries:
                 pass  # The connection has logged it; the next poll tries again.
             except Exception:
                 log.exception("callbacks.failed")
-            pause = _POLL_AT_WORK if self._running else _POLL_IDLE
+            pause = _POLL_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311  as the worker's
             try:
-                await asyncio.wait_for(stopping.wait(), pause * random.uniform(0.8, 1.2) / 1000)  # noqa: S311
+                await asyncio.wait_for(stopping.wait(), pause / 1000)
             except TimeoutError:
                 continue
-        await self.finish()
+        self._stopping = True
+        await self.idle()
 
     async def poll(self) -> None:
-        """Begin what is due now and has a place; a slow receiver takes no more than its share."""
+        """Take in what is due now, and begin what has a place."""
         now = self._clock.now()
-        passed_over = [due for due in await self._store.due(now) if not self._begin(due)]
+        due = await self._store.due(now, self._turns.known)
+        urls = await self._store.urls(due)
+        no_room = [
+            subject
+            for subject, url in zip(due, urls, strict=True)
+            if not self._turns.add(subject, host_of(url or self._url))
+        ]
+        self._begin()
         # Behind these may be others, whose receivers are well.
-        await self._store.postpone(
-            [(due.keys, now + random.randint(*_POSTPONE)) for due in passed_over if due.crowded]  # noqa: S311
-        )
+        later = [(subject, now + random.randint(*_POSTPONE)) for subject in no_room]  # noqa: S311
+        await self._store.postpone(later)
 
-    async def finish(self) -> None:
-        """Wait for what has begun."""
-        while self._running:
-            await asyncio.wait(list(self._running.values()))
+    async def idle(self) -> None:
+        """Wait until nothing is at work."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
 
-    def _begin(self, due: Due) -> bool:
-        host = host_of(due.url or self._url)
-        full = len(self._running) >= MOST_AT_ONCE or self._hosts[host] >= MOST_FOR_A_HOST
-        if due.keys in self._running or full:
-            return False
-        self._hosts[host] += 1
-        task = asyncio.create_task(self._deliver(due.keys))
-        self._running[due.keys] = task
-        task.add_done_callback(lambda _: self._ended(due.keys, host))
-        return True
+    def _begin(self) -> None:
+        while not self._stopping and (subject := self._turns.next()) is not None:
+            task = asyncio.create_task(self._deliver(subject))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._ended, subject))
 
-    def _ended(self, subject: CallbackKeys, host: str) -> None:
-        del self._running[subject]
-        self._hosts -= Counter((host,))
+    def _ended(self, subject: CallbackKeys, task: asyncio.Task[bool]) -> None:
+        self._tasks.discard(task)
+        self._turns.done(subject, again=not task.cancelled() and task.result())
+        self._begin()
 
-    async def _deliver(self, subject: CallbackKeys) -> None:
+    async def _deliver(self, subject: CallbackKeys) -> bool:
+        """One try of the subject's first callback; whether its next one is due."""
         try:
             held = await self._store.claim(subject, self._clock.now())
-            if held is not None:
-                await self._settle(held, await self._post(held.callback))
+            return held is not None and await self._settle(held, await self._try(held.callback))
         except UnavailableError:
             log.warning("callbacks.unavailable", subject=subject.subject)
         except Exception:
-            # One callback that cannot be delivered must not hold up the others; its lease ends.
+            # One subject's trouble must not hold up the others; its lease ends.
             log.exception("callbacks.failed", subject=subject.subject)
+        return False
+
+    async def _try(self, callback: Callback) -> Answer:
+        try:
+            return await self._post(callback)
+        except Exception:
+            # What can never be posted must end among the dead letters, not be tried for ever.
+            log.exception("callback.broken", id=callback.id)
+            return Answer("failed")
 
     async def _post(self, callback: Callback) -> Answer:
         url = callback.url or self._url
@@ -123,21 +135,20 @@ class Deliveries:
         headers = signed_headers(self._keyring, callback.app, callback.id, now, body)
         return await self._client.post(url, headers, body, now)
 
-    async def _settle(self, held: Try, answer: Answer) -> None:
+    async def _settle(self, held: Try, answer: Answer) -> bool:
+        """Record the try; whether the subject's next callback is due."""
         callback, now = held.callback, self._clock.now()
         if answer.delivered:
-            await self._store.delivered(held, now)
             self._metrics.callback("delivered", answer.word)
-            return
+            return await self._store.delivered(held, now) == "more"
         jitter = random.uniform(-1, 1)  # noqa: S311
         at = next_try(
             held.number, callback.since, now, jitter=jitter, retry_after=answer.retry_after
         )
         if answer.final or at is None:
-            await self._store.bury(held, now, answer.word)
+            outcome, word = "dead", await self._store.bury(held, now, answer.word)
         else:
-            await self._store.retry(held, now, at)
-        outcome = "dead" if answer.final or at is None else "retried"
+            outcome, word = "retried", await self._store.retry(held, now, at)
         self._metrics.callback(outcome, answer.word)
         log.warning(
             "callback.failed",
@@ -148,6 +159,7 @@ class Deliveries:
             tries=held.number,
             answer=answer.word,
         )
+        return word == "more"
 
     async def _measure(self) -> None:
         now = self._clock.now()

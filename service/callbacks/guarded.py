@@ -1,4 +1,4 @@
-"""Connections to public addresses only, decided when the connection is made.
+"""Connections to allowed addresses only, decided when the connection is made.
 
 A check of the name before would be worth nothing: the next answer of the DNS may be another. So the name
 is resolved here, every address is looked at, and the connection goes to one that was looked at. TLS is
@@ -6,14 +6,11 @@ still verified against the name, which the layer above knows.
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpcore
-
-from service.domain.address import is_public
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -23,11 +20,12 @@ class AddressRefusedError(Exception):
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """The network as callbacks may use it. ``resolve`` gives the addresses of a host."""
+    """The network as callbacks may use it. ``resolve`` gives the addresses of a host, ``may_reach`` says
+    whether one may be connected to."""
 
-    def __init__(self, resolve: Resolve, *, allow_private: bool) -> None:
+    def __init__(self, resolve: Resolve, may_reach: Callable[[str], bool]) -> None:
         self._resolve = resolve
-        self._allow_private = allow_private
+        self._may_reach = may_reach
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -41,11 +39,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first address that answers.
 
         Raises:
-            AddressRefusedError: one of the addresses is not public.
+            AddressRefusedError: one of the addresses may not be reached.
             httpcore.ConnectError: the name is not known, or no address answers.
         """
         addresses = await self._resolve(host.strip("[]"), port)
-        if not self._allow_private and not all(map(_may_be_reached, addresses)):
+        if not all(map(self._may_reach, addresses)):
             raise AddressRefusedError
         failed: Exception = httpcore.ConnectError("the name has no address")
         for address in addresses:
@@ -56,13 +54,6 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
         raise failed
-
-
-def _may_be_reached(address: str) -> bool:
-    try:
-        return is_public(ipaddress.ip_address(address))
-    except ValueError:
-        return False
 
 
 class Resolver:

@@ -1,6 +1,6 @@
-"""Which addresses of the Internet are public: what a URL that a stranger may have written can lead to."""
+"""Which addresses are public, and which are of one's own network: where a URL of somebody else's may lead."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _SHUT_4 = [
     ip_network(net)
@@ -20,6 +20,18 @@ _SHUT_6 = [
         "3fff::/20",  # documentation
     )
 ]
+_INNER = [
+    ip_network(net)
+    for net in (
+        "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+        "::1/128", "fc00::/7",
+    )
+]  # fmt: skip
+_METADATA = {
+    ip_address(host)
+    # Alibaba, AWS and Google; the others' are link-local, so in none of the networks above.
+    for host in ("100.100.100.200", "fd00:ec2::254", "fd20:ce::254")
+}
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -33,3 +45,9 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     else:
         shut = address not in _GLOBAL_UNICAST or any(address in net for net in _SHUT_6)
     return address.is_global and not address.is_multicast and not shut
+
+
+def is_inner(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is an address of a private network or of this machine (RFC 1918, 4193, 6598), and not
+    one at which clouds hand out credentials."""
+    return any(address in net for net in _INNER) and address not in _METADATA

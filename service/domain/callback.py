@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service.domain.address import is_public
+from service.domain.address import is_inner, is_public
 
 MAX_URL = 2048
 URL_PATTERN = (
@@ -35,11 +35,13 @@ class CallbackUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CallbackRules:
-    """``url``: where what belongs to no verification is told; ``None``: nowhere."""
+    """``url``: where what belongs to no verification is told; ``None``: nowhere. ``ports``: the only ones
+    to post to; empty: any."""
 
     url: str | None = None
     allow_http: bool = False
     allow_private: bool = False
+    ports: frozenset[int] = frozenset()
 
     def check(self, url: str) -> None:
         """Refuse what can be refused without a look at the DNS, which is asked at each connect.
@@ -53,25 +55,37 @@ class CallbackRules:
                 f"must be an https URL of at most {MAX_URL} ASCII characters, with no user name, "
                 "password or fragment"
             )
-        if int((match[2] or ":443")[1:]) not in range(1, _MAX_PORT + 1):
-            raise CallbackUrlError(f"must have a port from 1 to {_MAX_PORT}")
         if url.startswith("http:") and not self.allow_http:
             raise CallbackUrlError("must begin with https://")
-        if not self.allow_private and _is_inner(match[1].strip("[]")):
+        port = int(match[2][1:]) if match[2] else 80 if url.startswith("http:") else 443
+        if port not in (self.ports or range(1, _MAX_PORT + 1)):
+            allowed = ", ".join(map(str, sorted(self.ports))) or f"1 to {_MAX_PORT}"
+            raise CallbackUrlError(f"must have an allowed port ({allowed})")
+        host = match[1].strip("[]")
+        if _is_address(host) and not self.may_reach(host):
             raise CallbackUrlError("must not point to a private or reserved address")
 
+    def may_reach(self, address: str) -> bool:
+        """Whether a connection to the address (as text, without brackets) may be made."""
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return is_public(found) or (self.allow_private and is_inner(found))
 
-def _is_inner(host: str) -> bool:
+
+def _is_address(host: str) -> bool:
     try:
-        return not is_public(ipaddress.ip_address(host))
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
 def host_of(url: str) -> str:
     """The host and port: what may stand in a log."""
     match = _URL.fullmatch(url)
-    return f"{match[1]}{match[2] or ''}" if match is not None else "?"
+    return f"{match[1]}{match[2] or ''}".lower() if match is not None else "?"
 
 
 def payload(event: str) -> bytes:

@@ -5,7 +5,8 @@ callbacks leave in order: only its first is ever tried, and a try is a lease.
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from service.store import keys
@@ -15,7 +16,7 @@ from service.store.records import dump
 from service.store.scripts import Scripts
 
 BATCH = 32
-"""Subjects read from a partition at once."""
+"""Subjects read from a partition at once, beside those that the reader knows."""
 MOST_DEAD = 1_000
 """Dead letters kept for a partition; the oldest go."""
 KEEP_DEAD = 30 * 86_400_000
@@ -36,16 +37,6 @@ class Callback:
     @property
     def keys(self) -> CallbackKeys:
         return CallbackKeys(partition_of(self.id), self.subject)
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A subject whose first callback may be tried. ``crowded``: more of its partition may be due than
-    were read."""
-
-    keys: CallbackKeys
-    url: str
-    crowded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +81,28 @@ class CallbackStore:
             [("SET", k.rest, 1) if wanted else ("DEL", k.rest) for k in _partitions()]
         )
 
-    async def due(self, now: int) -> list[Due]:
-        """Subjects of any partition that may be tried, in two round trips."""
+    async def due(self, now: int, known: Collection[CallbackKeys] = ()) -> list[CallbackKeys]:
+        """Subjects of any partition that may be tried, but for those that are known, in one round trip."""
+        more = Counter(k.partition for k in known)
         found = await self._connection.commands(
-            [("ZRANGE", k.out, "-inf", now, "BYSCORE", "LIMIT", 0, BATCH) for k in _partitions()]
+            [
+                ("ZRANGE", k.out, "-inf", now, "BYSCORE", "LIMIT", 0, BATCH + more[k.partition])
+                for k in _partitions()
+            ]
         )
         due = [
-            (CallbackKeys(k.partition, str(subject)), len(subjects) == BATCH)
+            CallbackKeys(k.partition, str(subject))
             for k, subjects in zip(_partitions(), found, strict=True)
             for subject in subjects
         ]
-        if not due:
+        return [k for k in due if k not in known]
+
+    async def urls(self, subjects: Sequence[CallbackKeys]) -> list[str]:
+        """Where the first callback of each subject goes; empty where the configuration says it."""
+        if not subjects:
             return []
-        first = await self._connection.commands([("LINDEX", k.queue, 0) for k, _ in due])
-        return [
-            Due(k, json.loads(entry)["url"] if entry else "", crowded)
-            for (k, crowded), entry in zip(due, first, strict=True)
-        ]
+        first = await self._connection.commands([("LINDEX", k.queue, 0) for k in subjects])
+        return [json.loads(entry)["url"] if entry else "" for entry in first]
 
     async def postpone(self, later: list[tuple[CallbackKeys, int]]) -> None:
         """Look at these subjects later, so that those behind them are seen; never shortens a lease."""
@@ -116,7 +112,7 @@ class CallbackStore:
             )
 
     async def claim(self, k: CallbackKeys, now: int) -> Try | None:
-        """Hold the subject's first callback; ``None`` if it is held, or not due any more."""
+        """Hold the subject's first callback; ``None`` if it is held, or not due."""
         reply = await self._scripts.run(
             "claim_callback",
             {"out": k.out, "since": k.since, "tries": k.tries, "queue": k.queue},
@@ -126,21 +122,23 @@ class CallbackStore:
             return None
         return Try(Callback(**json.loads(reply[2])), int(reply[1]))
 
-    async def delivered(self, held: Try, now: int) -> bool:
+    async def delivered(self, held: Try, now: int) -> str:
+        """Record it: ``more`` (the subject's next is due), ``last``, or ``lost``: the lease ran out, and
+        another worker has tried it."""
         return await self._settle(held, now)
 
-    async def retry(self, held: Try, now: int, at: int) -> bool:
+    async def retry(self, held: Try, now: int, at: int) -> str:
+        """Let it wait: ``waits`` or ``lost``."""
         return await self._settle(held, now, retry_at=at)
 
-    async def bury(self, held: Try, now: int, answer: str) -> bool:
-        """Give it up, and keep it among the dead letters."""
+    async def bury(self, held: Try, now: int, answer: str) -> str:
+        """Give it up, and keep it among the dead letters; as ``delivered``."""
         letter = DeadLetter(held.callback, now, held.number, answer)
         return await self._settle(held, now, letter=letter)
 
     async def _settle(
         self, held: Try, now: int, *, retry_at: int | None = None, letter: DeadLetter | None = None
-    ) -> bool:
-        """``False``: the lease ran out, and another worker has tried it."""
+    ) -> str:
         k = held.callback.keys
         reply = await self._scripts.run(
             "settle_callback",
@@ -163,7 +161,7 @@ class CallbackStore:
                 "keep_dead": KEEP_DEAD,
             },
         )
-        return reply[0] == "ok"
+        return reply[0]
 
     async def dead_letters(self) -> list[DeadLetter]:
         """All of them, the oldest first."""

@@ -43,9 +43,9 @@ class Desk:
     another: Callable[[], Awaitable[Deliveries]]
 
     async def poll(self) -> None:
-        """Deliver what is due now, and let it end."""
+        """Deliver all that is due now."""
         await self.deliveries.poll()
-        await self.deliveries.finish()
+        await self.deliveries.idle()
 
     async def told(self, url: str, reports: int = 0, **changes: Any) -> str:
         """A verification that tells of ``delivery.accepted``, then of so many reports."""

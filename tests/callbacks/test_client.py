@@ -60,6 +60,27 @@ async def test_a_shut_address_is_refused_however_it_is_reached(address: str) -> 
     assert (answer.word, answer.final) == ("address_refused", True)
 
 
+@pytest.mark.parametrize("address", SHUT)
+def test_private_receivers_open_no_more_than_ones_own_network(address: str) -> None:
+    bare = ipaddress.ip_address(address)
+    own = ("10.", "100.64.", "127.", "172.", "192.168.", "fc00:")
+    assert INNER.may_reach(str(bare)) == (address.startswith(own) or address == "::1")
+
+
+@pytest.mark.parametrize("metadata", ["100.100.100.200", "fd00:ec2::254", "fd20:ce::254"])
+def test_nor_where_clouds_hand_out_credentials(metadata: str) -> None:
+    assert not INNER.may_reach(metadata)
+
+
+def test_ports_are_as_configured() -> None:
+    few = CallbackRules(allow_http=True, ports=frozenset({443, 8443}))
+    few.check("https://hooks.example/")
+    few.check("https://hooks.example:8443/")
+    for url in ("https://hooks.example:22/", "http://hooks.example/"):
+        with pytest.raises(CallbackUrlError, match=r"443, 8443"):
+            few.check(url)
+
+
 @pytest.mark.parametrize("address", OPEN)
 def test_an_ordinary_address_is_not(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))

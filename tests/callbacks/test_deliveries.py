@@ -6,8 +6,15 @@ from itertools import pairwise
 import pytest
 from prometheus_client import generate_latest
 
-from service.callbacks.client import MOST_AT_ONCE
-from service.callbacks.deliveries import LEASE, MOST_FOR_A_HOST
+from service.callbacks import deliveries as module
+from service.callbacks import turns
+from service.callbacks.deliveries import LEASE
+from service.callbacks.turns import (
+    MOST_AT_ONCE,
+    MOST_FOR_A_HOST,
+    MOST_WAITING_FOR_A_HOST,
+    Turns,
+)
 from service.domain.callback import LIFE, RETRIES, next_try
 from service.domain.errors import UnavailableError
 from service.store import callbacks as stored
@@ -26,8 +33,7 @@ def _ids(receiver: Receiver) -> list[str]:
 
 async def test_callbacks_of_a_verification_come_in_order(desk: Desk, receiver: Receiver) -> None:
     await desk.told(receiver.url, reports=3)
-    for _ in range(4):
-        await desk.poll()
+    await desk.poll()
     assert receiver.types == ["delivery.accepted", *["delivery.reported"] * 3]
     events = [hook.event["data"].get("event_id") for hook in receiver.hooks]
     assert events == [None, "e0", "e1", "e2"]
@@ -135,7 +141,7 @@ async def test_gone_is_not_asked_again_and_its_letter_can_be_sent_or_dropped(
 async def test_who_dies_between_the_post_and_its_record_leaves_it_to_be_sent_again(
     desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def die(*_: object, **__: object) -> bool:
+    async def die(*_: object, **__: object) -> str:
         raise UnavailableError("killed here", 1)
 
     await desk.told(receiver.url)
@@ -159,14 +165,15 @@ async def test_who_lost_the_lease_changes_nothing(desk: Desk, receiver: Receiver
     assert await desk.callbacks.claim(subject, NOW + LEASE - 1) is None
     quick = await desk.callbacks.claim(subject, NOW + LEASE)
     assert quick is not None
-    assert not await desk.callbacks.delivered(slow, NOW + LEASE)
-    assert await desk.callbacks.delivered(quick, NOW + LEASE)
+    assert await desk.callbacks.delivered(slow, NOW + LEASE) == "lost"
+    assert await desk.callbacks.retry(slow, NOW + LEASE, NOW) == "lost"
+    assert await desk.callbacks.delivered(quick, NOW + LEASE) == "more"
     following = await desk.callbacks.claim(subject, NOW + LEASE)
     assert following is not None
     assert following.callback.id != slow.callback.id
     # Its number is that of the slow one's try, but it is another callback.
     assert following.number == slow.number
-    assert not await desk.callbacks.bury(slow, NOW + LEASE, "late")
+    assert await desk.callbacks.bury(slow, NOW + LEASE, "late") == "lost"
 
 
 async def test_two_workers_never_post_the_same_at_once(desk: Desk, receiver: Receiver) -> None:
@@ -178,13 +185,17 @@ async def test_two_workers_never_post_the_same_at_once(desk: Desk, receiver: Rec
     await asyncio.gather(desk.deliveries.poll(), other.poll())
     assert len(set(_ids(receiver))) == len(receiver.hooks) == 6
     receiver.release.set()
-    await asyncio.gather(desk.deliveries.finish(), other.finish())
+    await asyncio.gather(desk.deliveries.idle(), other.idle())
 
 
-async def test_a_slow_receiver_holds_up_no_other(desk: Desk, receiver: Receiver) -> None:
+async def test_a_slow_receiver_holds_up_no_other(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "BATCH", 4)
+    monkeypatch.setattr(turns, "MOST_WAITING_FOR_A_HOST", 4)
     async with receiving() as slow:
         slow.answers = [NEVER] * 100
-        for _ in range(stored.BATCH + 8):  # more than are read from their partition at once
+        for _ in range(20):  # more than are read from their partition at once
             await desk.told(slow.url)
         await desk.told(receiver.url, created_at=NOW + 1)
 
@@ -193,9 +204,59 @@ async def test_a_slow_receiver_holds_up_no_other(desk: Desk, receiver: Receiver)
             return bool(receiver.hooks)
 
         await eventually(passed)
-        assert slow.most_at_once == MOST_FOR_A_HOST < MOST_AT_ONCE
+        await slow.until(MOST_FOR_A_HOST)
+        assert slow.most_at_once == MOST_FOR_A_HOST
+        slow.answers = []
         slow.release.set()
-        await desk.deliveries.finish()
+        await desk.deliveries.idle()
+
+
+def _subjects(host: int, count: int) -> list[CallbackKeys]:
+    return [CallbackKeys(0, f"ver_{host}_{n}") for n in range(count)]
+
+
+def test_hosts_take_turns_and_none_takes_more_than_its_share() -> None:
+    turn = Turns()
+    for host in range(10):
+        assert all(turn.add(k, str(host)) for k in _subjects(host, MOST_FOR_A_HOST + 1))
+    given = []
+    while (subject := turn.next()) is not None:
+        given.append(subject.subject)
+    assert len(given) == MOST_AT_ONCE
+    assert {name[:5] for name in given[:10]} == {f"ver_{host}" for host in range(10)}
+    turn.done(CallbackKeys(0, given[0]), again=False)
+    after = turn.next()
+    assert after is not None
+    assert turn.next() is None
+    turn.done(after, again=True)
+    assert after in turn.known
+
+
+def test_a_host_has_its_share_of_places_when_it_is_alone() -> None:
+    turn = Turns()
+    taken = [turn.add(k, "one") for k in _subjects(0, MOST_WAITING_FOR_A_HOST + 1)]
+    assert taken == [True] * MOST_WAITING_FOR_A_HOST + [False]
+    assert [turn.next() is not None for _ in range(MOST_FOR_A_HOST + 1)] == [
+        *[True] * MOST_FOR_A_HOST,
+        False,
+    ]
+
+
+async def test_what_can_never_be_posted_ends_among_the_dead(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(event: str) -> bytes:
+        raise KeyError("type")
+
+    monkeypatch.setattr(module, "payload", broken)
+    id_ = await desk.told(receiver.url)
+    k = CallbackKeys(int(id_[4:6]), id_)
+    await desk.poll()
+    while (at := await desk.stores.connection.command("ZSCORE", k.out, id_)) is not None:
+        desk.clock.move(int(float(at)) - desk.clock.now())
+        await desk.poll()
+    (letter,) = await desk.callbacks.dead_letters()
+    assert (letter.answer, receiver.hooks) == ("failed", [])
 
 
 async def test_what_no_room_is_left_for_is_counted_and_stops_nothing(

@@ -43,9 +43,9 @@ async def _dead(redis_url: str) -> str:
         stores = Stores(connection)
         store = CallbackStore(connection, stores.scripts, lease=LEASE)
         await stores.sent(callback_url="https://shop.example/hooks")
-        held = await store.claim((await store.due(NOW))[0].keys, NOW)
+        held = await store.claim((await store.due(NOW))[0], NOW)
         assert held is not None
-        assert await store.bury(held, NOW, "410")
+        assert await store.bury(held, NOW, "410") != "lost"
         return held.callback.id
     finally:
         await connection.close()

@@ -2,14 +2,14 @@
 -- dead letters if there is a `dead_letter`, and the next of its subject is due.
 -- keys: out since tries queue dead letters
 -- args: subject id try now retry_at dead_letter most_dead keep_dead
--- reply: ok | lost
+-- reply: waits | more | last | lost
 local first = redis.call('LINDEX', queue, 0)
 if not first or cjson.decode(first).id ~= id or redis.call('HGET', tries, subject) ~= try then
   return { 'lost' }
 end
 if retry_at ~= '' then
   redis.call('ZADD', out, retry_at, subject)
-  return { 'ok' }
+  return { 'waits' }
 end
 redis.call('LPOP', queue)
 redis.call('HDEL', tries, subject)
@@ -30,8 +30,8 @@ local following = redis.call('LINDEX', queue, 0)
 if following then
   redis.call('ZADD', out, now, subject)
   redis.call('ZADD', since, cjson.decode(following).since, subject)
-else
-  redis.call('ZREM', out, subject)
-  redis.call('ZREM', since, subject)
+  return { 'more' }
 end
-return { 'ok' }
+redis.call('ZREM', out, subject)
+redis.call('ZREM', since, subject)
+return { 'last' }
