@@ -216,7 +216,7 @@ class PumpingSection(_Section):
     mode: Mode = Mode.RECORD_ONLY
     floors: dict[Dimension, _Floor] = {}
     """Unproven messages in an hour and in a day that are always borne: ``prefix = [20, 50]``."""
-    share: Annotated[float, Field(ge=0, le=10)] = 0.1
+    share: Annotated[float, Field(ge=0, le=10)] = 0.2
     """Of the most that was proven in an hour (a day) of 14 days: what is borne where that is more."""
     min_conversion: Annotated[float, Field(ge=0.05, le=0.95)] = 0.35
     """The lowest share of proven codes that passes for usual."""

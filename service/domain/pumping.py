@@ -9,7 +9,7 @@ or a day are more than ::
 
 ``usual`` is how many unproven messages come with a proven one there, as the days before showed; until
 they have shown something, what ``min_conversion`` allows. So a launch whose people type their codes
-does not trip, and a country of much traffic is not judged by the floor of a small one. ``chance`` is five
+does not trip, and a country of much traffic is not judged by the floor of a small one. ``chance`` is six
 standard deviations of how many of as many people do not type theirs.
 
 A key that trips is blocked for a time that doubles with each repetition; what it tripped for is written
@@ -32,7 +32,7 @@ _HOUR, _DAY = 3_600, 86_400
 PROBATION = 24 * 3_600_000
 """How long (milliseconds) a key is on probation after its block, and its strikes are remembered."""
 _PROBATION_SHARE, _REGAINED = 0.25, 0.2
-_DEVIATIONS = 5
+_DEVIATIONS = 6
 _PRIOR = 20
 """How many proven codes of the past weigh as much as the assumption of ``min_conversion``."""
 _RUSH = 0.5
@@ -70,7 +70,7 @@ class Exemption(StrEnum):
 FLOORS: Mapping[Dimension, tuple[int, int]] = {
     Dimension.RUN: (8, 14),
     Dimension.PREFIX: (20, 50),
-    Dimension.CLIENT: (20, 60),
+    Dimension.CLIENT: (30, 90),
     Dimension.COUNTRY: (50, 100),
     Dimension.APP: (70, 300),
 }
@@ -105,7 +105,7 @@ class PumpingPolicy:
 
     mode: Mode = Mode.RECORD_ONLY
     floors: Mapping[Dimension, tuple[int, int]] = field(default_factory=lambda: FLOORS)
-    share: float = 0.1
+    share: float = 0.2
     min_conversion: float = 0.35
     hold: int = 900_000
     longest_hold: int = 86_400_000

@@ -4,7 +4,6 @@
 simulation and replay, where time is virtual.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -54,7 +53,7 @@ class _Ring:
 
     unit: int
     length: int
-    buckets: deque[_Bucket] = field(default_factory=deque)
+    buckets: list[_Bucket] = field(default_factory=list)
     sent: int = 0
     proven: int = 0
 
@@ -62,7 +61,7 @@ class _Ring:
         """The bucket of now, after letting go of what is too old."""
         index = now // self.unit
         while self.buckets and self.buckets[0].index <= index - self.length:
-            old = self.buckets.popleft()
+            old = self.buckets.pop(0)
             self.sent -= old.sent
             self.proven -= old.proven
         if not self.buckets or self.buckets[-1].index != index:

@@ -53,7 +53,7 @@ def test_the_day_has_a_floor_of_its_own() -> None:
 
 
 def test_a_share_of_the_peak_takes_the_place_of_the_floor() -> None:
-    peak = 600  # 60 of it is borne
+    peak = 300  # 60 of it is borne
     assert not _trips(Figures(hour=Count(60), peak_hour=peak))
     assert _trips(Figures(hour=Count(61), peak_hour=peak))
 
@@ -69,7 +69,7 @@ def test_what_is_usual_comes_with_each_proven_code() -> None:
 
 def test_chance_is_borne_where_there_is_much_traffic() -> None:
     past = Count(sent=200_000, proven=100_000)  # one unproven for each proven
-    borne = int(100 + 5 * (100 * 2) ** 0.5 - 0.1)
+    borne = int(100 + 6 * (100 * 2) ** 0.5 - 0.1)
     assert borne > 100 + FLOOR
     assert not _trips(Figures(hour=Count(100 + borne, 100), past=past))
     assert _trips(Figures(hour=Count(101 + borne, 100), past=past))
