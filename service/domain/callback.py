@@ -26,6 +26,8 @@ RETRIES = (5 * _SECOND, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _H
 """Milliseconds from each failed try to the next; after the last one the callback is dead."""
 LIFE = sum(RETRIES)
 JITTER = 0.1
+_GUARDS_OWN = ("keys", "exempt", "messages")
+"""Members of an audit event for the guard alone: a digest of a client's address is no app's concern."""
 LONGEST_RETRY_AFTER = _HOUR
 
 
@@ -92,6 +94,8 @@ def payload(event: str) -> bytes:
     """The body that tells of an audit event (JSON); the same bytes at each try."""
     data = json.loads(event)
     kind, at = data.pop("type"), data.pop("at")
+    for name in _GUARDS_OWN:
+        data.pop(name, None)
     instant = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
     told = {"type": kind, "timestamp": instant.replace("+00:00", "Z"), "data": data}
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()

@@ -59,6 +59,10 @@ async def test_an_app_hears_what_becomes_of_its_verification(
     assert approved["timestamp"].endswith("Z")
     assert approved["data"]["masked"] == "+1********23"
     assert approved["data"]["delivery"] == 1
+    assert approved["data"].keys() == {
+        *("actor", "app", "attempts_remaining", "country", "delivery", "masked", "purpose"),
+        *("reason", "recipient", "verification"),
+    }
     assert len({hook.id for hook in hooks}) == len(hooks)
     everything = b"".join(hook.body for hook in hooks).decode()
     assert code not in everything
