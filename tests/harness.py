@@ -79,6 +79,8 @@ async def serving(app: Litestar, port: int) -> AsyncIterator[None]:
         except OSError:
             return False
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
         return True
 
     try:

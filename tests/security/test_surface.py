@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -55,3 +56,5 @@ async def test_a_slow_header_does_not_hold_other_requests(app: World) -> None:
     assert (await app.api.get("/livez")).status_code == 200
     for _, writer in slow:
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()

@@ -1,0 +1,28 @@
+"""Configuration: secrets from the environment or ``..._FILE``, the rest from one TOML file, read once.
+
+Everything is checked at start, and every fault is named at once. Parts of the service get the small
+values made here (``Policy``, ``Limits``, ``Routing`` ...), never the settings.
+"""
+
+from service.settings.loading import (
+    load_account_settings,
+    load_keyring,
+    load_pumping,
+    load_settings,
+    load_store,
+)
+from service.settings.model import AccountSettings, Settings
+from service.settings.sections import RedisSection
+from service.settings.sources import SettingsError
+
+__all__ = [
+    "AccountSettings",
+    "RedisSection",
+    "Settings",
+    "SettingsError",
+    "load_account_settings",
+    "load_keyring",
+    "load_pumping",
+    "load_settings",
+    "load_store",
+]

@@ -1,0 +1,305 @@
+"""The tables of the TOML file, each checked by itself."""
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
+
+from service.domain.callback import CallbackRules
+from service.domain.guard import parse_limit
+from service.domain.guess_budget import GuessBudget, parse_budget
+from service.domain.opt_out_scope import Rule
+from service.domain.plan import Sender, SenderKind, Template
+from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
+from service.domain.recipient import NumberType
+from service.domain.rules import Action
+from service.store.connection import Tls
+
+SECOND = 1000
+
+
+def milliseconds(seconds: float) -> int:
+    return int(seconds * SECOND)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")]
+
+
+def _is_readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK) or not path.is_file():
+        raise ValueError("is no file that can be read")
+    return path
+
+
+_File = Annotated[Path, AfterValidator(_is_readable)]
+
+
+class SenderSection(Section):
+    """``[senders.<name>]``; ``report_timeout`` in seconds."""
+
+    kind: SenderKind
+    from_: Annotated[str | None, Field(alias="from", max_length=16)] = None
+    messaging_profile_id: str | None = None
+    report_timeout: Annotated[float, Field(gt=0, le=600)] = 30
+    template: Annotated[str | None, Field(min_length=1, max_length=512)] = None
+    template_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = None
+    stop_text: Annotated[str | None, Field(min_length=1, pattern=r"^[^\n\r]+$")] = None
+    stop_countries: list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = []
+
+    @model_validator(mode="after")
+    def _stop_text_where_none_can_reply(self) -> "SenderSection":
+        if self.kind is not SenderKind.ALPHANUMERIC and (self.stop_text or self.stop_countries):
+            raise ValueError("stop_text is for kind alphanumeric: to the others people reply STOP")
+        if self.stop_countries and not self.stop_text:
+            raise ValueError("stop_countries needs stop_text")
+        return self
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SenderSection":
+        needs_profile = self.kind in (SenderKind.ALPHANUMERIC, SenderKind.NUMBER_POOL)
+        if needs_profile and not self.messaging_profile_id:
+            raise ValueError(f"a sender of kind {self.kind} needs messaging_profile_id")
+        if self.kind is SenderKind.NUMBER_POOL:
+            if self.from_ is not None:
+                raise ValueError("a number_pool takes no from: Telnyx picks a number of the pool")
+        elif not self.from_:
+            raise ValueError(f"a sender of kind {self.kind} needs from")
+        return self
+
+    @model_validator(mode="after")
+    def _template_where_it_belongs(self) -> "SenderSection":
+        if self.kind is not SenderKind.WHATSAPP:
+            if self.template or self.template_id or self.language:
+                raise ValueError("template, template_id and language are for kind whatsapp")
+        elif self.template_id is None and not (self.template and self.language):
+            raise ValueError(
+                "a sender of kind whatsapp needs template_id, or template and language: the "
+                "authentication template that Meta approved"
+            )
+        elif self.template_id is not None and (self.template or self.language):
+            raise ValueError("template_id says which template: leave out template and language")
+        return self
+
+    def sender(self, name: str) -> Sender:
+        return Sender(
+            name=name,
+            kind=self.kind,
+            from_=self.from_,
+            messaging_profile_id=self.messaging_profile_id,
+            report_timeout=milliseconds(self.report_timeout),
+            template=self._template(),
+            stop_text=self.stop_text,
+            stop_countries=frozenset(self.stop_countries),
+        )
+
+    def _template(self) -> Template | None:
+        if self.kind is not SenderKind.WHATSAPP:
+            return None
+        return Template(self.template_id, self.template, self.language)
+
+
+class RouteSection(Section):
+    """``[[routes]]``: countries (ISO 3166-1 alpha-2, or ``*``) and sender names in order."""
+
+    countries: Annotated[list[_Country], Field(min_length=1)]
+    plan: Annotated[list[str], Field(min_length=1)]
+
+
+class CodesSection(Section):
+    """``[codes]``; durations in seconds."""
+
+    length: Annotated[int, Field(ge=4, le=10)] = 6
+    ttl: Annotated[int, Field(ge=60, le=600)] = 300
+    attempts: Annotated[int, Field(ge=1, le=10)] = 5
+    resend_after: Annotated[float, Field(ge=0, le=600)] = 30
+    max_deliveries: Annotated[int, Field(ge=1, le=10)] = 4
+    unconfirmed_grace: Annotated[float, Field(ge=0, le=600)] = 15
+    uncertain_grace: Annotated[float, Field(ge=0, le=600)] = 5
+    min_useful_life: Annotated[float, Field(ge=0, le=600)] = 60
+
+
+def _is_limit(text: str) -> str:
+    parse_limit(text)
+    return text
+
+
+NoticeName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_]{0,62}[a-z0-9])?$")]
+_LimitText = Annotated[str, AfterValidator(_is_limit)]
+_KeyName = Annotated[str, Field(pattern=r"^(\*|[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?)$")]
+
+
+def _is_network(text: str) -> str:
+    if ip_network(text).prefixlen == 0:
+        # Whoever is trusted is believed about everybody: anybody could then choose an address.
+        raise ValueError('must not be the whole internet: name your proxies, or "none"')
+    return text
+
+
+_Network = Annotated[str, AfterValidator(_is_network)]
+
+
+class LimitsSection(Section):
+    """``[limits]``: lists of ``count/seconds``; an empty list switches a limit off."""
+
+    recipient: list[_LimitText] = ["5/600", "10/86400"]
+    client_ip: list[_LimitText] = ["20/600"]
+    without_client_ip: list[_LimitText] = ["3000/60"]
+    """What all starts of an app share that name no ``client_ip``, where that limit is on."""
+    prefix: list[_LimitText] = ["500/600"]
+    country: list[_LimitText] = []
+    app: list[_LimitText] = []
+    keys: dict[_KeyName, list[_LimitText]] = {}
+    """By name, for ``limit_keys`` of a start; ``*`` stands for the names that are not listed."""
+    api_key: list[_LimitText] = []
+    """Requests of any kind with one API key."""
+    failed_keys: _LimitText = "300/60"
+    """Refused API keys from one caller's address, in each process."""
+
+
+_Floor = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+
+class SafeSection(Section):
+    """``[guard.pumping.safe]``: whose starts are counted, but never judged."""
+
+    countries: frozenset[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = frozenset()
+    prefixes: list[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,14}$")]] = []
+    """Beginnings of numbers, E.164."""
+    apps: frozenset[str] = frozenset()
+    clients: list[IPvAnyNetwork] = []
+    """Networks of end users."""
+
+
+class PumpingSection(Section):
+    """``[guard.pumping]``: sends against proven codes; ``hold`` and ``longest_hold`` in seconds."""
+
+    mode: Mode = Mode.RECORD_ONLY
+    floors: dict[Dimension, _Floor] = {}
+    """Unproven messages in an hour and in a day that are always borne: ``prefix = [20, 50]``."""
+    share: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """Of the most that was proven in an hour (a day) of 14 days: what is borne where that is more."""
+    min_conversion: Annotated[float, Field(ge=0.05, le=0.95)] = 0.35
+    """The lowest share of proven codes that passes for usual."""
+    hold: Annotated[float, Field(ge=60, le=86_400)] = 900
+    longest_hold: Annotated[float, Field(ge=60, le=86_400)] = 86_400
+    safe: SafeSection = SafeSection()
+
+    def policy(self) -> PumpingPolicy:
+        return PumpingPolicy(
+            mode=self.mode,
+            floors={**FLOORS, **self.floors},
+            share=self.share,
+            min_conversion=self.min_conversion,
+            hold=milliseconds(self.hold),
+            longest_hold=milliseconds(self.longest_hold),
+            safe=SafeList(
+                countries=self.safe.countries,
+                prefixes=tuple(self.safe.prefixes),
+                apps=self.safe.apps,
+                clients=tuple(self.safe.clients),
+            ),
+        )
+
+
+class GuardSection(Section):
+    """``[guard]``: the guess budget of a recipient in an app, and rules; what no rule names is allowed."""
+
+    wrong_codes: _LimitText = "10/86400"
+    reserve: Annotated[int | None, Field(ge=0)] = None
+    """How many of them only known clients may use: half by default."""
+    known_by: list[_KeyName] = ["client_ip", "device"]
+    """What makes a client known once it was approved: ``client_ip``, or names of limit keys. A key that names
+    the account must not stand here."""
+    countries: dict[_Country, Action] = {}
+    number_types: dict[NumberType, Action] = {}
+    pumping: PumpingSection = PumpingSection()
+
+    @model_validator(mode="after")
+    def _within_nist(self) -> "GuardSection":
+        self.budget()
+        return self
+
+    def budget(self) -> GuessBudget:
+        return parse_budget(parse_limit(self.wrong_codes), self.reserve, self.known_by)
+
+
+class HttpSection(Section):
+    """``[http]``: ``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed, or ``none``.
+    ``inspection`` (``address:port``) takes ``/metrics``, ``/docs``, ``/openapi.json`` off the main port."""
+
+    trusted_proxies: Literal["none"] | list[_Network] | None = None
+    inspection: Annotated[str | None, Field(pattern=r"^[0-9A-Za-z.:\[\]-]+:[0-9]{1,5}$")] = None
+
+
+class HashSection(Section):
+    """``[hash]``: the cost of argon2id, by profile; ``threads`` of the pool (default: one a core)."""
+
+    profile: Literal["owasp", "rfc9106-low-memory", "light", "minimum"] = "owasp"
+    threads: Annotated[int | None, Field(ge=1, le=64)] = None
+
+
+class NumbersSection(Section):
+    """``[numbers]``: the number types that get no codes."""
+
+    refuse: frozenset[NumberType] = frozenset(
+        {
+            NumberType.LANDLINE,
+            NumberType.PREMIUM,
+            NumberType.SHARED_COST,
+            NumberType.PAGER,
+            NumberType.UAN,
+            NumberType.VOICEMAIL,
+        }
+    )
+
+
+class RedisSection(Section):
+    """``[redis]``: PEM files for ``rediss://``, see ``service.store.connection.Tls``."""
+
+    ca_file: _File | None = None
+    cert_file: _File | None = None
+    key_file: _File | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> "RedisSection":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("a client certificate needs both cert_file and key_file")
+        return self
+
+    def tls(self) -> Tls:
+        files = (self.ca_file, self.cert_file, self.key_file)
+        return Tls(*(str(file) if file is not None else None for file in files))
+
+
+class CallbacksSection(Section):
+    """``[callbacks]``: ``url`` hears what belongs to no verification (opt-outs, alerts of the guard).
+    ``allow_http``, ``allow_private`` (receivers on inner addresses) and ``ports`` (none: any) hold for
+    every callback."""
+
+    url: str | None = None
+    allow_http: bool = False
+    allow_private: bool = False
+    ports: frozenset[Annotated[int, Field(ge=1, le=65535)]] = frozenset()
+
+    @model_validator(mode="after")
+    def _may_be_posted_to(self) -> "CallbacksSection":
+        if self.url is not None:
+            self.rules().check(self.url)
+        return self
+
+    def rules(self) -> CallbackRules:
+        return CallbackRules(self.url, self.allow_http, self.allow_private, self.ports)
+
+
+class OptOutsSection(Section):
+    """``[opt_outs]``: what a new opt-out is about; ``sync_interval`` in seconds, 0 for never."""
+
+    scope: Rule = Rule.ALL
+    sync_interval: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600
