@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from litestar import Litestar
 
@@ -25,6 +26,7 @@ from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
 from service.flow.start import Start
+from service.flow.statistics import Statistics
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings
@@ -39,11 +41,12 @@ from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
 from service.store.setup import check_setup
+from service.store.stats import StatsStore
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
-from service.worker import Worker, correct_clock, keep_opt_outs, keep_time
+from service.worker import Worker, correct_clock, keep_opt_outs, keep_statistics, keep_time
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -66,6 +69,7 @@ class Service:
     worker: Worker
     deliveries: Deliveries
     opt_out_sync: OptOutSync
+    statistics: Statistics
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -102,14 +106,14 @@ async def build(
     if settings.api_key is not None:
         first = settings.api_key.get_secret_value()
         await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
-    stopping = asyncio.Event()
-    background: list[asyncio.Task[None]] = []
+    stopping, background = asyncio.Event(), list[asyncio.Task[None]]()
     if isinstance(time, SystemClock):
         await correct_clock(time, connection)
         background.append(asyncio.create_task(keep_time(time, connection)))
     polling: set[asyncio.Task[None]] = set()
     if role is not Role.API:
-        for poll in (service.worker.run, service.deliveries.run):
+        counting = partial(keep_statistics, service.statistics)
+        for poll in (service.worker.run, service.deliveries.run, counting):
             polling.add(asyncio.create_task(poll(stopping)))
         if interval := settings.opt_outs.sync_interval:
             syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
@@ -229,7 +233,9 @@ def _join(
     notices = Notices(
         start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
     )
+    stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
+        stats=stats,
         start=start,
         verify=verify,
         facts=facts,
@@ -267,4 +273,4 @@ def _join(
         clock=clock,
     )
     worker = Worker(store, advance, clock, metrics)
-    return Service(api, advance, worker, deliveries, sync, tasks, inspection)
+    return Service(api, advance, worker, deliveries, sync, Statistics(stats), tasks, inspection)

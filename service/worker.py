@@ -13,6 +13,7 @@ from service.clock import Clock, SystemClock
 from service.domain.errors import UnavailableError
 from service.flow.advance import Advance
 from service.flow.opt_out_sync import OptOutSync
+from service.flow.statistics import Statistics
 from service.store.connection import Connection
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
@@ -20,6 +21,8 @@ from service.telnyx.failures import TelnyxCallError
 
 POLL_INTERVAL = 250
 """Milliseconds between two looks at the deadlines."""
+COUNT_INTERVAL = 1_000
+"""Milliseconds between two looks at what statistics have not counted yet."""
 _MOST_AT_ONCE = 64
 _CLOCK_INTERVAL = 30_000
 _SYNC_LOOK = 60.0
@@ -95,6 +98,20 @@ async def keep_opt_outs(sync: OptOutSync, interval: float, stopping: asyncio.Eve
             log.warning("opt_outs.not_synced", error=type(error).__name__)
         except Exception:
             log.exception("opt_outs.not_synced")
+
+
+async def keep_statistics(statistics: Statistics, stopping: asyncio.Event) -> None:
+    """Count what happened, until ``stopping`` is set."""
+    while not stopping.is_set():
+        try:
+            await statistics()
+        except UnavailableError:
+            pass  # The connection has logged it.
+        except Exception:
+            log.exception("statistics.failed")
+        with suppress(TimeoutError):
+            pause = COUNT_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311
+            await asyncio.wait_for(stopping.wait(), pause / 1000)
 
 
 async def keep_time(clock: SystemClock, connection: Connection) -> None:

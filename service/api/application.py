@@ -13,6 +13,7 @@ from service.api.notices import Notices
 from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
 from service.api.proofs import publish_keys
+from service.api.stats import Stats
 from service.api.surface import TakeIn, add_headers
 from service.api.verifications import Verifications
 from service.api.webhooks import Webhooks
@@ -25,6 +26,7 @@ _REQUESTS = (
     Verifications,
     Notices,
     OptOuts,
+    Stats,
     Webhooks,
     operations.explain_problem,
     publish_keys,

@@ -27,6 +27,32 @@ _PARAMETERS = {
         "description": "The next_cursor of an earlier page.",
         "schema": {"type": "string", "pattern": r"^[0-9]{1,2}\.[0-9]{1,9}$"},
     },
+    "window": {
+        "name": "window",
+        "in": "query",
+        "description": "Hours or days until now, at most 35d; it begins at a full hour.",
+        "schema": {
+            "type": "string",
+            "pattern": "^([1-9][0-9]{0,2}h|[1-9]d|[12][0-9]d|3[0-5]d)$",
+            "default": "24h",
+        },
+    },
+    "app": {
+        "name": "app",
+        "in": "query",
+        "description": "One app alone.",
+        "schema": {"type": "string", "maxLength": 64},
+    },
+    "group_by": {
+        "name": "group_by",
+        "in": "query",
+        "description": "Some of app, country, sender, carrier, hour, separated by commas.",
+        "schema": {
+            "type": "string",
+            "pattern": "^(app|country|sender|carrier|hour)(,(app|country|sender|carrier|hour)){0,4}$",
+            "default": "country,sender",
+        },
+    },
 }
 
 

@@ -16,6 +16,7 @@ from service.flow.verify import Verify
 from service.store.api_keys import ApiKeyStore
 from service.store.connection import Connection
 from service.store.recipients import RecipientStore
+from service.store.stats import StatsStore
 from service.telemetry import Metrics
 
 
@@ -28,6 +29,7 @@ class Parts:
     facts: Facts
     notices: Notices
     recipients: RecipientStore
+    stats: StatsStore
     api_keys: ApiKeyStore
     key_limits: KeyLimits
     connection: Connection

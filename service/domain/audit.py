@@ -187,6 +187,8 @@ def of_report(verification: str, delivery: int, report: Report, at: int, actor: 
         event["fault"] = report.fault
     if report.cost is not None:
         event |= {"cost": report.cost, "currency": report.currency}
+    if report.carrier is not None:
+        event["carrier"] = report.carrier
     return event
 
 

@@ -159,6 +159,7 @@ class Report:
     errors: tuple[ProviderError, ...] = ()
     cost: str | None = None
     currency: str | None = None
+    carrier: str | None = None
 
     @property
     def rank(self) -> tuple[int, int, str]:

@@ -198,3 +198,10 @@ API_KEYS_USED = "cs:api-keys-used"
 SYNC = f"{prefix(0)}sync"
 """How far the sync with Telnyx's list of opt-outs came, and the lease of who is at it."""
 SYNC_LEASE = f"{prefix(0)}sync:lease"
+STATS_LEASE = f"{prefix(0)}st:lease"
+"""Held by the process that counts."""
+
+
+def stats_sum(hour: int) -> str:
+    """The sum of an hour's counters over all partitions; hours lie in different slots."""
+    return f"{prefix(hour % PARTITIONS)}sum:{hour}"

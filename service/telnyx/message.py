@@ -1,5 +1,6 @@
 """Telnyx's message object (``OutboundMessagePayload``), read leniently into a delivery report."""
 
+import re
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +19,7 @@ _STATUSES = {
     "sending_failed": DeliveryStatus.SENDING_FAILED,
     "expired": DeliveryStatus.DELIVERY_FAILED,
 }
+_MOST_CARRIER = 40
 
 
 class _Lenient(BaseModel):
@@ -26,6 +28,7 @@ class _Lenient(BaseModel):
 
 class _To(_Lenient):
     status: str | None = None
+    carrier: str | None = None
 
 
 class _Cost(_Lenient):
@@ -76,7 +79,14 @@ def to_report(message: Message, *, event_id: str, at: int) -> Report | None:
         errors=to_domain(errors),
         cost=message.cost.amount if message.cost else None,
         currency=message.cost.currency if message.cost else None,
+        carrier=_carrier(message.to[0].carrier),
     )
+
+
+def _carrier(name: str | None) -> str | None:
+    """A carrier's name in the form in which it is counted: lower case, no signs of its own, not long."""
+    words = re.findall(r"[^\W_]+", (name or "").casefold())
+    return " ".join(words)[:_MOST_CARRIER] or None
 
 
 def milliseconds(instant: datetime) -> int:

@@ -1,0 +1,149 @@
+"""Statistics of real logins: each counts once, whoever counts, and whatever is lost in between."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from service.app import Role
+from service.domain.errors import UnavailableError
+from service.flow.statistics import Statistics
+from service.store.connection import Connection
+from service.store.scripts import Scripts
+from service.store.stats import Change, StatsStore
+from tests.harness import World, world
+
+NUMBERS = {
+    "delivered": "+12025550001",
+    "fallback": "+12025550100",
+    "lied": "+12025550113",  # reported delivered, and nothing arrives
+    "modest": "+12025550111",  # arrives, though reported failed
+    "landline": "+12025550106",
+}
+
+
+@pytest.fixture
+async def app(redis: Redis, valkey: str) -> AsyncIterator[World]:
+    # Without a worker: a test says when is counted.
+    async with world(valkey, role=Role.API, limits={"client_ip": []}) as running:
+        yield running
+
+
+async def _login(app: World, number: str) -> str:
+    started = await app.start(number)
+    (code, *_) = await app.codes(number)
+    assert (await app.verify(started["id"], code)).json()["approved"]
+    return str(started["id"])
+
+
+async def _some_traffic(app: World) -> None:
+    ids = [await _login(app, NUMBERS[name]) for name in ("delivered", "fallback", "modest")]
+    lied = await app.start(NUMBERS["lied"])
+    landline = await app.start(NUMBERS["landline"])
+    assert landline["status"] == "undeliverable"
+    refused = await app.api.post("/v1/verifications", json={"to": "+12025550001", "purpose": "x"})
+    assert refused.status_code == 201
+    for id_ in (*ids, lied["id"]):
+        await app.until(id_, lambda v: all(d["cost"] for d in v["deliveries"]))
+
+
+async def _rows(app: World, **query: str) -> list[dict[str, Any]]:
+    answer = await app.api.get("/v1/stats/deliveries", params={"window": "2h", **query})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["rows"])
+
+
+async def test_what_became_of_messages_and_verifications(app: World) -> None:
+    await _some_traffic(app)
+    assert await app.service.statistics() > 0
+    assert await app.service.statistics() == 0
+    rows = await _rows(app)
+    assert {(row["country"], row["sender"]) for row in rows} == {("US", "short"), ("US", "long")}
+    total = Counter[str]()
+    for row in rows:
+        total.update({k: n for k, n in row.items() if isinstance(n, int)})
+    assert total["proven"] == 3
+    assert total["failed_proven"] == 1
+    assert total["delivered_unproven"] >= 1
+    assert total["rejected"] == 1
+    assert total["failed"] >= 2
+    assert all(row["cost"][0]["currency"] == "USD" for row in rows)
+    first = rows[0]
+    assert 0 < first["seconds_to_approval"]["p50"] <= first["seconds_to_approval"]["p95"] < 60
+    assert first["carrier"] is None
+    (by_app, *rest) = await _rows(app, group_by="app,hour")
+    assert (by_app["app"], by_app["sent"], rest) == ("default", total["sent"], [])
+    (funnel,) = (await app.api.get("/v1/stats/verifications?window=2h")).json()["rows"]
+    assert (funnel["started"], funnel["approved"], funnel["undeliverable"]) == (6, 3, 1)
+    assert (funnel["accepted"], sum(funnel["fallbacks"].values())) == (5, total["sent"] - 5)
+
+
+async def test_two_that_count_count_once(app: World) -> None:
+    await _some_traffic(app)
+    connection = await Connection.open(app.settings.redis_url.get_secret_value())
+    scripts = Scripts(connection)
+
+    class Pushy(StatsStore):
+        async def lead(self) -> bool:
+            return True
+
+    senders = app.settings.routing().senders
+    counters = [Statistics(Pushy(connection, scripts, senders)) for _ in range(4)]
+    await asyncio.gather(*(counting() for counting in counters))
+    together = await _rows(app)
+    await _forget(connection)
+    await counters[0]()
+    assert await _rows(app) == together
+    await connection.close()
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+async def test_whoever_dies_counting_loses_and_doubles_nothing(app: World, dies: str) -> None:
+    await _some_traffic(app)
+    connection = await Connection.open(app.settings.redis_url.get_secret_value())
+
+    class Dying(StatsStore):
+        async def count(self, changes: Any) -> None:
+            some: list[Change] = list(changes)[: len(changes) // 2]
+            await super().count(some if dies == "before" else changes)
+            raise UnavailableError("gone", 1)
+
+    senders = app.settings.routing().senders
+    dying = Statistics(Dying(connection, Scripts(connection), senders))
+    with pytest.raises(UnavailableError):
+        await dying()
+    await connection.command("DEL", "cs:{00}:st:lease")
+    await app.service.statistics()
+    counted = await _rows(app)
+    await _forget(connection)
+    await app.service.statistics()
+    assert await _rows(app) == counted
+    await connection.close()
+
+
+async def _forget(connection: Connection) -> None:
+    """As if nothing had been counted yet."""
+    async for name in connection.scan("cs:*"):
+        if ":st:" in name or ":sum:" in name:
+            await connection.command("DEL", name)
+        elif ":v:" in name:
+            await connection.command("HDEL", name, "counted")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("window=0h", "window"),
+        ("window=36d", "window"),
+        ("window=soon", "window"),
+        ("group_by=person", "group_by"),
+        ("group_by=app,app", "group_by"),
+    ],
+)
+async def test_a_faulty_question_is_told_so(app: World, query: str, names: str) -> None:
+    answer = await app.api.get(f"/v1/stats/deliveries?{query}")
+    assert answer.status_code == 422
+    assert names in answer.text
