@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from service.clock import Clock
 from service.domain import audit
@@ -220,7 +221,9 @@ class Start:
             keep=keep,
         )
 
-    async def _refuse(self, created: Exceeded | OptedOut, subject: Subject, passed: Passed) -> None:
+    async def _refuse(
+        self, created: Exceeded | OptedOut, subject: Subject, passed: Passed
+    ) -> NoReturn:
         await self._guard.give_back(subject, passed)
         if isinstance(created, Exceeded):
             raise self._guard.used_up(created)
