@@ -203,7 +203,7 @@ class DeliveryAnswer(RequestModel):
 
 
 class VerificationAnswer(RequestModel):
-    """A verification; ``to`` is masked."""
+    """A verification; ``to`` is masked. ``deliveries`` is empty where answers are uniform."""
 
     id: str
     status: Status
