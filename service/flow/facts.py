@@ -133,7 +133,7 @@ class Facts:
             await self._pumping.act(judged)
             if refusal is not None:
                 blocked = audit.of_verification(EventType.GUARD_BLOCKED, v, now, actor=actor)
-                await self._pumping.record_refusal(v.recipient_id, blocked | refusal)
+                await self._pumping.record_refusal(judged, blocked)
 
         self._tasks.after_answer(settle)
         _raise_unless_asked(reply)

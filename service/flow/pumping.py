@@ -119,9 +119,8 @@ class Pumping:
         """
         judged = self.look(message, replies)
         await self.act(judged)
-        fields = self.refusal(judged)
-        if judged.suspicion is not None and fields is not None:
-            await self.record_refusal(message.recipient_id, blocked | fields)
+        if judged.suspicion is not None and self._policy.mode is Mode.BLOCK:
+            await self.record_refusal(judged, blocked)
             raise _suspected(judged.suspicion)
         return judged
 
@@ -187,8 +186,10 @@ class Pumping:
             at=self._clock.now(),
         )
 
-    async def record_refusal(self, recipient_id: str, event: Event) -> None:
-        await self._limits.record_blocked(recipient_id, event)
+    async def record_refusal(self, judged: Judged, blocked: Event) -> None:
+        """Write down that the message is refused, and why, in an event of its own."""
+        event = blocked | (self.refusal(judged) or {})
+        await self._limits.record_blocked(judged.message.recipient_id, event)
 
     async def prove(self, v: Verification) -> None:
         """The code of a verification was proven, and with it all messages that were asked for."""
