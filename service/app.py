@@ -22,6 +22,7 @@ from service.flow.facts import Facts
 from service.flow.guard import Guard
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
+from service.flow.lookups import Lookups
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
@@ -34,6 +35,7 @@ from service.store.api_keys import ApiKeyStore, Scope
 from service.store.callbacks import CallbackStore
 from service.store.connection import Connection
 from service.store.limits import LimitStore
+from service.store.lines import LineStore
 from service.store.lookup import open_keyring
 from service.store.opt_out_sync import OptOutSyncStore
 from service.store.pumping import PumpingStore
@@ -160,8 +162,19 @@ def _join(
         lease=settings.lease(),
         retention=settings.retention * 1000,
         budget=settings.guard.budget(),
+        uniform=settings.uniform_answers,
     )
     recipients = RecipientStore(connection, scripts)
+    rules, lookups, uniform = settings.rules(), None, settings.uniform_answers
+    if lookup_policy := settings.lookup.policy():
+        lookups = Lookups(
+            account=account,
+            store=LineStore(connection, lookup_policy.keep),
+            rules=rules,
+            policy=lookup_policy,
+            clock=clock,
+            metrics=metrics,
+        )
     advance = Advance(
         store=store,
         recipients=recipients,
@@ -173,6 +186,8 @@ def _join(
         messages=messages,
         clock=clock,
         metrics=metrics,
+        uniform=uniform,
+        lookups=lookups if uniform else None,  # Otherwise the guard asks, before it answers.
     )
     limit_store = LimitStore(connection, scripts, keyring.digest)
     pumping = Pumping(
@@ -194,13 +209,15 @@ def _join(
         scopes=scopes,
         resend_after=messages.resend_after,
         clock=clock,
+        uniform=uniform,
     )
     limits = settings.limits_()
     guard = Guard(
         store=limit_store,
         limits=limits,
-        rules=settings.rules(),
+        rules=rules,
         pumping=pumping,
+        lookups=lookups,
         clock=clock,
         metrics=metrics,
     )
@@ -219,6 +236,7 @@ def _join(
         budget=settings.guard.budget(),
         clock=clock,
         metrics=metrics,
+        uniform=uniform,
     )
     verify = Verify(
         store=store,
@@ -251,6 +269,7 @@ def _join(
         code_length=settings.codes.length,
         ttl=settings.codes.ttl,
         callbacks=settings.callbacks.rules(),
+        uniform_answers=uniform,
         clock=clock,
         metrics=metrics,
     )

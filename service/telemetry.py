@@ -88,6 +88,15 @@ class Metrics:
             ["rule", "action"],
             registry=registry,
         )
+        self._lookups = Counter(
+            "countersign_lookups", "Number Lookups by outcome", ["outcome"], registry=registry
+        )
+        self._withheld = Counter(
+            "countersign_withheld",
+            "Starts that were answered as all others, and send nothing",
+            ["reason"],
+            registry=registry,
+        )
         self._suspected = Counter(
             "countersign_suspected",
             "Messages under a key that is blocked for SMS pumping",
@@ -179,6 +188,12 @@ class Metrics:
 
     def guard(self, rule: str, action: str) -> None:
         self._guard.labels(rule, action).inc()
+
+    def lookup(self, outcome: str) -> None:
+        self._lookups.labels(outcome).inc()
+
+    def withheld(self, reason: Reason) -> None:
+        self._withheld.labels(reason).inc()
 
     def suspected(self, dimension: str, action: str) -> None:
         self._suspected.labels(dimension, action).inc()

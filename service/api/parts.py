@@ -38,5 +38,6 @@ class Parts:
     code_length: int
     ttl: int
     callbacks: CallbackRules
+    uniform_answers: bool
     clock: Clock
     metrics: Metrics

@@ -217,7 +217,7 @@ class DeliveryAnswer(RequestModel):
 
 
 class VerificationAnswer(RequestModel):
-    """A verification; ``to`` is masked."""
+    """A verification; ``to`` is masked. ``deliveries`` is empty where answers are uniform."""
 
     id: str
     status: Status
@@ -285,7 +285,7 @@ class Verifications(Controller):
         }
         if started.replayed:
             headers["idempotent-replayed"] = "true"
-        return _answer(started.verification, parts.clock.now(), 201, headers)
+        return _answer(started.verification, parts, 201, headers)
 
     @get(
         "/{verification_id:str}",
@@ -300,7 +300,7 @@ class Verifications(Controller):
         parts: NamedDependency[Parts],
     ) -> Response[bytes]:
         v = await parts.facts.get(verification_id, caller(request).app)
-        return _answer(v, parts.clock.now())
+        return _answer(v, parts)
 
     @post(
         "/{verification_id:str}/verify",
@@ -354,7 +354,7 @@ class Verifications(Controller):
     ) -> Response[bytes]:
         key = caller(request)
         v = await parts.facts.resend(verification_id, key.app, key.id)
-        return _answer(v, parts.clock.now())
+        return _answer(v, parts)
 
     @post(
         "/{verification_id:str}/cancel",
@@ -371,7 +371,7 @@ class Verifications(Controller):
     ) -> Response[bytes]:
         key = caller(request)
         v = await parts.facts.cancel(verification_id, key.app, key.id)
-        return _answer(v, parts.clock.now())
+        return _answer(v, parts)
 
 
 def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> StartRequest:
@@ -408,11 +408,13 @@ def idempotency(request: Request[Any, Any, Any], body: MessageBody) -> Idempoten
 
 
 def _answer(
-    v: Verification, now: int, status: int = 200, headers: dict[str, str] | None = None
+    v: Verification, parts: Parts, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
+    # Deliveries say what is known of a recipient: uniform answers show none of anybody's.
+    deliveries = () if parts.uniform_answers else v.deliveries
     model = VerificationAnswer(
         id=v.id,
-        status=v.status_at(now),
+        status=v.status_at(parts.clock.now()),
         to=v.masked,
         country=v.country,
         purpose=v.purpose,
@@ -420,7 +422,7 @@ def _answer(
         expires_at=rfc3339(v.expires_at),
         resend_after=rfc3339(v.resend_after),
         attempts_remaining=v.attempts_remaining,
-        deliveries=[to_delivery_answer(d) for d in v.deliveries],
+        deliveries=[to_delivery_answer(d) for d in deliveries],
         metadata=dict(v.metadata),
     )
     return answer(model, status, headers)

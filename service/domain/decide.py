@@ -94,12 +94,13 @@ def _decide(v: Verification, policy: Policy, now: int) -> Decision:
         return Close(v.status, v.closed_reason or Reason.CANCELED)
     if now >= v.expires_at:
         return Close(Status.EXPIRED, Reason.EXPIRED)
-    if v.opted_out or any(d.fault is Fault.OPTED_OUT for d in v.deliveries):
-        return Close(Status.UNDELIVERABLE, Reason.RECIPIENT_OPTED_OUT)
-    if any(d.fault is Fault.BLOCKED for d in v.deliveries):
-        return Close(Status.UNDELIVERABLE, Reason.PROVIDER_BLOCKED)
+    barred = _barred(v)
+    if barred is not None and v.withheld is None:
+        return Close(Status.UNDELIVERABLE, barred)
     if v.attempts_remaining == 0:
         return _attempts_used_up(v, now)
+    if v.withheld is not None:
+        return Wait(v.expires_at, v.withheld)
     if not v.deliveries:
         return Send(v.plan[0], Reason.INITIAL) if v.plan else _used_up(v)
     if v.resend_pending and v.messages < policy.max_deliveries:
@@ -110,6 +111,15 @@ def _decide(v: Verification, policy: Policy, now: int) -> Decision:
     if isinstance(decision, Wait):
         return Wait(min(decision.until, v.expires_at), decision.reason)
     return decision
+
+
+def _barred(v: Verification) -> Reason | None:
+    """Why no message may leave, whatever else is true."""
+    if v.opted_out or any(d.fault is Fault.OPTED_OUT for d in v.deliveries):
+        return Reason.RECIPIENT_OPTED_OUT
+    if any(d.fault is Fault.BLOCKED for d in v.deliveries):
+        return Reason.PROVIDER_BLOCKED
+    return None
 
 
 def _attempts_used_up(v: Verification, now: int) -> Decision:

@@ -6,11 +6,13 @@ module says which keys a start counts against.
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _LIMIT = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,6})", re.ASCII)
 _IPV6_HOST_PREFIX = 64
+_KEY_LIMIT = "limit_keys."
+_OF_CALLER = frozenset({"app", "client_ip", "without_client_ip", "api_key"})
 ANY_KEY = "*"
 """In ``Limits.keys``: the windows of every name that is not listed."""
 
@@ -67,6 +69,16 @@ class Exceeded:
     retry_after: int
 
 
+def last_free(exceeded: Sequence[Exceeded]) -> Exceeded:
+    """Of several that are used up the one that is free again last."""
+    return max(exceeded, key=lambda one: one.retry_after)
+
+
+def is_of_caller(limit: str) -> bool:
+    """Whether a limit counts the caller and its end user, whoever is to get the code."""
+    return limit in _OF_CALLER or limit.startswith(_KEY_LIMIT)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is left of a limit in its tightest window; the oldest count leaves it after ``reset``
@@ -99,7 +111,7 @@ def shared_limits(
         keys.append(LimitKey("without_client_ip", app, limits.without_client_ip))
     any_key = limits.keys.get(ANY_KEY, ())
     keys += [
-        LimitKey(f"limit_keys.{name}", f"{app}|{value}", limits.keys.get(name, any_key))
+        LimitKey(f"{_KEY_LIMIT}{name}", f"{app}|{value}", limits.keys.get(name, any_key))
         for name, value in limit_keys.items()
     ]
     return tuple(key for key in keys if key.windows)

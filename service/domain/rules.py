@@ -22,6 +22,8 @@ class Action(StrEnum):
 class Rule(StrEnum):
     COUNTRY = "country"
     NUMBER_TYPE = "number_type"
+    LOOKUP = "lookup"
+    RECENTLY_PORTED = "recently_ported"
 
 
 @dataclass(frozen=True, slots=True)

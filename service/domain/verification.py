@@ -84,6 +84,10 @@ class Reason(StrEnum):
     APPROVED = "approved"
     CANCELED = "canceled"
     SUPERSEDED = "superseded"
+    COUNTRY_NOT_ALLOWED = "country_not_allowed"
+    NUMBER_TYPE_NOT_ALLOWED = "number_type_not_allowed"
+    SUSPECTED_FRAUD = "suspected_fraud"
+    RATE_LIMITED = "rate_limited"
 
 
 class Fault(StrEnum):
@@ -256,7 +260,9 @@ class Verification:
     look-up id, its mask and its sealed form.
 
     With a ``notice`` it carries that instead of codes, and nothing can be proven: a notice goes the
-    same way through plan, guard, opt-outs, reports and audit, so it is the same record."""
+    same way through plan, guard, opt-outs, reports and audit, so it is the same record.
+
+    ``withheld``: with uniform answers, why nothing is sent any more (or ever was) while it is pending."""
 
     id: str
     app: str
@@ -288,6 +294,7 @@ class Verification:
     resends_asked: int = 0
     resend_after: int = 0
     opted_out: bool = False
+    withheld: Reason | None = None
     deliveries: tuple[Delivery, ...] = ()
     rev: int = 0
 

@@ -12,11 +12,13 @@ import structlog
 from service.clock import Clock
 from service.domain import audit
 from service.domain.audit import EventType
-from service.domain.code import draw_code
+from service.domain.code import Code, draw_code
 from service.domain.decide import Close, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
 from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
+from service.domain.recipient import parse_recipient
+from service.domain.rules import Action, Finding
 from service.domain.text import compose, with_stop_text
 from service.domain.verification import (
     Delivery,
@@ -29,6 +31,7 @@ from service.domain.verification import (
     Verification,
 )
 from service.flow.hashing import HashPool
+from service.flow.lookups import REASONS, Lookups
 from service.store.recipients import OptOut, RecipientStore
 from service.store.verifications import Claim, VerificationStore
 from service.telemetry import Metrics
@@ -82,7 +85,11 @@ class Advance:
         messages: Messages,
         clock: Clock,
         metrics: Metrics,
+        uniform: bool = False,
+        lookups: Lookups | None = None,
     ) -> None:
+        """``uniform``: a verification stays pending to its end, whatever becomes of its messages.
+        ``lookups``: judge a recipient before the first message, where nobody did before."""
         self._store = store
         self._recipients = recipients
         self._telnyx = telnyx
@@ -93,6 +100,8 @@ class Advance:
         self._messages = messages
         self._clock = clock
         self._metrics = metrics
+        self._uniform = uniform
+        self._lookups = lookups
 
     async def __call__(self, id_: str) -> Progress | None:
         """Advance if the lease is free and something is open; ``None`` otherwise."""
@@ -117,7 +126,10 @@ class Advance:
             case Reconcile():
                 return await self._reconcile(claim, decision)
             case Wait():
+                await self._hash_for_nobody(claim)
                 return await self._wait(claim, decision.until)
+            case Close(Status.UNDELIVERABLE) if self._uniform and claim.verification.notice is None:
+                return await self._withhold(claim, decision.reason)
             case Close():
                 return await self._close(claim, decision)
 
@@ -134,6 +146,8 @@ class Advance:
         v = claim.verification
         if v.notice is None and self._hashing.full:
             return await self._wait(claim, self._clock.now() + _POOL_FULL_WAIT)
+        if refusing := await self._look_up(v):
+            return await self._withhold(claim, REASONS[refusing.rule], refusing)
         text, digest = await self._content(claim, decision.sender)
         delivery = self._delivery(v, decision)
         word = await self._begin(claim, delivery, digest)
@@ -178,11 +192,28 @@ class Advance:
                 transaction=v.transaction,
                 stop_text=stop_text,
             )
+        return text, await self._digest(claim, code)
+
+    async def _digest(self, claim: Claim, code: Code) -> bytes:
+        v = claim.verification
         with self._hashing.slot():
-            digest = await self._hashing.digest(
+            return await self._hashing.digest(
                 code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=claim.salt
             )
-        return text, digest
+
+    async def _hash_for_nobody(self, claim: Claim) -> None:
+        """What is withheld keeps the pool as busy as a message would: the next answer waits alike."""
+        v = claim.verification
+        if v.withheld is not None and not self._hashing.full:
+            await self._digest(claim, draw_code(v.code_length, secrets.randbelow))
+
+    async def _look_up(self, v: Verification) -> Finding | None:
+        """What blocks the first message, if Number Lookup is asked here and something does."""
+        if self._lookups is None or v.deliveries or v.notice is not None:
+            return None
+        recipient = parse_recipient(self._keyring.unseal(v.key_id, v.sealed))
+        found = await self._lookups.judge(recipient, v.recipient_id)
+        return next((finding for finding in found if finding.action is Action.BLOCK), None)
 
     def _delivery(self, v: Verification, decision: Send) -> Delivery:
         return Delivery(
@@ -198,6 +229,8 @@ class Advance:
             EventType.DELIVERY_BEGUN, claim.verification, delivery, delivery.begun_at
         )
         resend_after = delivery.begun_at + self._messages.resend_after
+        if self._uniform:  # A fallback must not show in it.
+            resend_after = claim.verification.resend_after
         return await self._store.begin_delivery(claim, delivery, digest, resend_after, event)
 
     async def _record(self, claim: Claim, delivery: Delivery, outcome: Outcome) -> Claim | Progress:
@@ -260,12 +293,30 @@ class Advance:
         if word == "changed":
             return await self._reload(claim)
         if word == "ok":
-            self._metrics.closed(decision.status, decision.reason)
-            if decision.reason is Reason.PROVIDER_BLOCKED:
-                # Suspected traffic inflation, or the spend cap: somebody has to look at the account.
-                log.error("alarm.provider_blocked", verification=v.id, country=v.country)
+            self._tell_closed(v, decision)
             v = replace(v, status=decision.status, closed_reason=decision.reason)
         return Progress(v)
+
+    def _tell_closed(self, v: Verification, decision: Close) -> None:
+        self._metrics.closed(decision.status, decision.reason)
+        if decision.reason is Reason.PROVIDER_BLOCKED:
+            # Suspected traffic inflation, or the spend cap: somebody has to look at the account.
+            log.error("alarm.provider_blocked", verification=v.id, country=v.country)
+
+    async def _withhold(
+        self, claim: Claim, reason: Reason, refusing: Finding | None = None
+    ) -> Claim | Progress:
+        """Undeliverable, but only the event says so: what is asked of it is answered as before."""
+        v, now = claim.verification, self._clock.now()
+        kind = EventType.GUARD_BLOCKED if refusing else EventType.VERIFICATION_UNDELIVERABLE
+        event = audit.of_verification(kind, v, now, actor=_ACTOR, reason=reason)
+        event |= refusing.to_event() if refusing else {}
+        word = await self._store.withhold(claim, reason, event)
+        if word == "changed":
+            return await self._reload(claim)
+        if word == "ok":
+            self._tell_closed(v, Close(Status.UNDELIVERABLE, reason))
+        return Progress(replace(v, withheld=reason), v.expires_at)
 
     async def _take_back(self, v: Verification) -> bool:
         """Cancel what Telnyx still holds of a notice that ends before its time (a STOP came);

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from service.clock import Clock
 from service.domain import audit
@@ -25,9 +26,13 @@ from service.flow.pumping import Pumping
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.keys import is_id
 from service.store.recipients import OptOut, RecipientStore
+from service.store.scripts import Reply
 from service.store.verifications import VerificationStore
 
 _REF = re.compile(r"((?:ver|ntc)_[0-9]{2}[0-9a-f]{32})\.([1-9][0-9]?)\.([0-9a-f]{32})", re.ASCII)
+
+
+_ASKED = ("due", "leased")
 
 
 class Facts:
@@ -46,7 +51,10 @@ class Facts:
         scopes: Scopes,
         resend_after: int,
         clock: Clock,
+        uniform: bool = False,
     ) -> None:
+        """``uniform``: a resend is answered alike, whatever is known of the recipient."""
+        self._uniform = uniform
         self._store = store
         self._recipients = recipients
         self._advance = advance
@@ -75,6 +83,8 @@ class Facts:
             SuspectedFraudError: nothing is sent there for now.
         """
         v = await self.get(id_, app)
+        if self._uniform:
+            return await self._resend_uniformly(v, actor)
         now = self._clock.now()
         if v.opted_out or v.closed_reason is Reason.RECIPIENT_OPTED_OUT:
             raise RecipientOptedOutError("The recipient asked for no more messages.")
@@ -86,20 +96,49 @@ class Facts:
         blocked = audit.of_verification(EventType.GUARD_BLOCKED, v, now, actor=actor)
         judged = await self._pumping.resend(v, blocked)
         reply = await self._store.ask_resend(id_, app, now, now + self._resend_after, event)
-        if judged is not None and reply[0] not in ("due", "leased"):
+        if judged is not None and reply[0] not in _ASKED:
             await self._pumping.give_back(judged)
-        match reply[0]:
-            case "unknown":
-                raise unknown_verification()
-            case "closed":
-                raise VerificationClosedError(reply[1])
-            case "too_soon":
-                raise ResendTooSoonError(
-                    "Another message may be asked for after the time in Retry-After.",
-                    int(reply[1]) / 1000,
-                )
+        _raise_unless_asked(reply)
         await self._tasks.within(self._advance(id_), SEND_BUDGET)
         return await self.get(id_, app)
+
+    async def _resend_uniformly(self, v: Verification, actor: str) -> Verification:
+        """As ``resend``, by what the caller knows alone: times, and how often it asked. What becomes of
+        the wish follows the answer."""
+        now = self._clock.now()
+        if (
+            v.status_at(now) is Status.PENDING
+            and 1 + v.resends_asked >= self._policy.max_deliveries
+        ):
+            raise RateLimitedError("max_deliveries", (v.expires_at - now) / 1000)
+        judged = await self._pumping.look_again(v)
+        refusal = self._pumping.refusal(judged) if judged is not None else None
+        withheld = v.withheld or (Reason.SUSPECTED_FRAUD if refusal is not None else None)
+        # What is not sent is none of the messages that a changed policy is tried on.
+        told = v if withheld is None else replace(v, tracked=None)
+        event = audit.of_verification(
+            EventType.RESEND_ASKED, told, now, actor=actor, reason=Reason.RESEND
+        )
+        reply = await self._store.ask_resend(
+            v.id, v.app, now, now + self._resend_after, event, withheld=withheld
+        )
+        asked = reply[0] in _ASKED
+
+        async def settle() -> None:
+            if judged is None:
+                return
+            if not asked or v.withheld is not None or (v.tracked and v.tracked.suspected):
+                await self._pumping.uncount(judged)
+                return
+            await self._pumping.act(judged)
+            if refusal is not None:
+                blocked = audit.of_verification(EventType.GUARD_BLOCKED, v, now, actor=actor)
+                await self._pumping.record_refusal(judged, blocked)
+
+        self._tasks.after_answer(settle)
+        _raise_unless_asked(reply)
+        self._tasks.after_answer(lambda: self._advance(v.id))
+        return await self.get(v.id, v.app)
 
     async def cancel(self, id_: str, app: str, actor: str) -> Verification:
         """End a verification for its app; its codes die.
@@ -207,3 +246,16 @@ def _either(read: Request | None, answered: str | None) -> Request | None:
     if Request.STOP in (read, taken_for):
         return Request.STOP
     return Request(taken_for) if taken_for in set(Request) else read
+
+
+def _raise_unless_asked(reply: Reply) -> None:
+    match reply[0]:
+        case "unknown":
+            raise unknown_verification()
+        case "closed":
+            raise VerificationClosedError(reply[1])
+        case "too_soon":
+            raise ResendTooSoonError(
+                "Another message may be asked for after the time in Retry-After.",
+                int(reply[1]) / 1000,
+            )

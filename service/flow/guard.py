@@ -1,8 +1,8 @@
 """The guard: rules and limits that a start passes before anything is sent. A refused start counts
 against no limit, and leaves exactly one ``guard.blocked`` event."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -15,13 +15,25 @@ from service.domain.errors import (
     NumberTypeNotAllowedError,
     RateLimitedError,
     SuspectedFraudError,
+    UnavailableError,
 )
-from service.domain.guard import Exceeded, LimitKey, Limits, Standing, shared_limits
+from service.domain.guard import (
+    Exceeded,
+    LimitKey,
+    Limits,
+    Standing,
+    is_of_caller,
+    last_free,
+    shared_limits,
+)
 from service.domain.pumping import Tracked
 from service.domain.recipient import Recipient
 from service.domain.rules import Action, Finding, Rule, Rules
+from service.domain.verification import Reason
+from service.flow.lookups import REASONS, Lookups
 from service.flow.pumping import Judged, Message, Pumping
 from service.store.limits import LimitStore
+from service.store.scripts import Reply
 from service.telemetry import Metrics
 
 _WARN_EVERY = 60_000
@@ -56,13 +68,23 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing is sent, and the fields of the event that says so."""
+
+    reason: Reason
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Passed:
-    """What a start counted against, how those limits stand, and what the rules have to say of it."""
+    """What a start counted against, how those limits stand, and what the rules have to say of it. With a
+    ``refusal`` it is answered as if it had passed, and withheld."""
 
     counted: tuple[LimitKey, ...]
     standings: tuple[Standing, ...]
     findings: tuple[dict[str, object], ...]
     judged: Judged | None = None
+    refusal: Refusal | None = None
 
     @property
     def tracked(self) -> Tracked | None:
@@ -79,11 +101,14 @@ class Guard:
         limits: Limits,
         rules: Rules,
         pumping: Pumping,
+        lookups: Lookups | None,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
+        """``lookups``: ``None`` where nobody is looked up."""
         self._store = store
         self._pumping = pumping
+        self._lookups = lookups
         self._limits = limits
         self._rules = rules
         self._clock = clock
@@ -97,16 +122,78 @@ class Guard:
             CountryNotAllowedError, NumberTypeNotAllowedError, RateLimitedError, SuspectedFraudError: it is
                 refused.
         """
+        blocking, findings = self._look(subject, has_route=has_route)
+        if blocking is not None:
+            await self._refused(subject, blocking.to_event())
+            raise _not_allowed(blocking)
+        passed = await self._count(subject, [finding.to_event() for finding in findings])
+        if self._lookups is None:
+            return passed
+        return await self._look_up(self._lookups, subject, passed)
+
+    async def weigh(self, subject: Subject, *, has_route: bool) -> Passed:
+        """As ``check``, for uniform answers: only the caller's own limits refuse. What depends on the
+        recipient is ``withheld``, and costs the same round trip; ``settle`` does the rest later.
+
+        Raises:
+            RateLimitedError: a limit of the caller itself is used up.
+        """
+        blocking, findings = self._look(subject, has_route=has_route)
+        keys, now, message = self._keys(subject), self._clock.now(), self._message(subject)
+        calls = self._pumping.calls(message) if message is not None else []
+        taken, replies = await self._store.take_each(keys, subject.id, now, calls)
+        standings = tuple(one for one in taken if isinstance(one, Standing))
+        exceeded = [one for one in taken if isinstance(one, Exceeded)]
+        if own := [one for one in exceeded if is_of_caller(one.limit)]:
+            raise await self._over(subject, keys, message, replies, last_free(own))
+        judged = self._pumping.look(message, replies) if message is not None else None
+        refusal = None
+        if blocking is not None:
+            refusal = Refusal(REASONS[blocking.rule], blocking.to_event())
+        elif exceeded:
+            self._metrics.limited(last_free(exceeded).limit)
+            refusal = Refusal(Reason.RATE_LIMITED, _limit_fields(last_free(exceeded)))
+        elif judged is not None and (fields := self._pumping.refusal(judged)) is not None:
+            refusal = Refusal(Reason.SUSPECTED_FRAUD, fields)
+        marks = [finding.to_event() for finding in findings]
+        if judged is not None and (suspected := judged.to_finding()):
+            marks.append(suspected)
+        return Passed(keys, standings, tuple(marks), judged, refusal)
+
+    async def settle(self, subject: Subject, passed: Passed, *, is_withheld: bool) -> None:
+        """What ``weigh`` left to be written: what sends nothing counts against the caller's limits alone."""
+        if passed.judged is not None:
+            if passed.refusal is None or passed.refusal.reason is Reason.SUSPECTED_FRAUD:
+                await self._pumping.act(passed.judged)
+                if is_withheld:
+                    await self._pumping.give_back(passed.judged)
+            else:
+                await self._pumping.uncount(passed.judged)
+        if is_withheld:
+            keys = [key for key in passed.counted if not is_of_caller(key.limit)]
+            await self._store.give_back(keys, subject.id)
+
+    def _look(
+        self, subject: Subject, *, has_route: bool
+    ) -> tuple[Finding | None, tuple[Finding, ...]]:
+        """The rule that blocks, if one does, and what all rules have to say."""
         findings = self._rules.judge(subject.recipient)
         blocking = [finding for finding in findings if finding.action is Action.BLOCK]
         if not has_route:
             blocking.append(Finding(Rule.COUNTRY, subject.recipient.country, Action.BLOCK))
         for finding in blocking[:1] or findings:
             self._metrics.guard(finding.rule, finding.action)
-        if blocking:
-            await self._refused(subject, blocking[0].to_event())
-            raise _not_allowed(blocking[0])
-        return await self._count(subject, [finding.to_event() for finding in findings])
+        return (blocking[0] if blocking else None), findings
+
+    async def _look_up(self, lookups: Lookups, subject: Subject, passed: Passed) -> Passed:
+        """A look-up is paid for, so the limits keep what a start counted that it refuses."""
+        found = await lookups.judge(subject.recipient, subject.recipient_id)
+        if found and found[0].action is Action.BLOCK:
+            await self.counted_twice(passed)
+            await self._refused(subject, found[0].to_event())
+            raise _not_allowed(found[0])
+        marks = tuple(finding.to_event() for finding in found)
+        return replace(passed, findings=passed.findings + marks)
 
     async def give_back(self, subject: Subject, passed: Passed) -> None:
         """A script of the recipient's refused the start after all, and wrote the event."""
@@ -123,8 +210,10 @@ class Guard:
         self._metrics.limited(exceeded.limit)
         return RateLimitedError.of(exceeded)
 
-    async def _count(self, subject: Subject, findings: list[dict[str, object]]) -> Passed:
-        keys = shared_limits(
+    def _keys(self, subject: Subject) -> tuple[LimitKey, ...]:
+        if subject.client_ip is None and self._limits.client_ip:
+            self._without_client_ip(subject.app, self._clock.now())
+        return shared_limits(
             self._limits,
             app=subject.app,
             client_ip=subject.client_ip,
@@ -132,27 +221,13 @@ class Guard:
             country=subject.recipient.country,
             limit_keys=subject.limit_keys,
         )
-        now = self._clock.now()
-        if subject.client_ip is None and self._limits.client_ip:
-            self._without_client_ip(subject.app, now)
-        message = self._message(subject)
+
+    async def _count(self, subject: Subject, findings: list[dict[str, object]]) -> Passed:
+        keys, now, message = self._keys(subject), self._clock.now(), self._message(subject)
         calls = self._pumping.calls(message) if message is not None else []
         taken, replies = await self._store.take_with(keys, subject.id, now, calls)
         if isinstance(taken, Exceeded):
-            await self._store.give_back(keys, subject.id)
-            if message is not None:
-                await self._pumping.uncount(message, replies)
-            await self._refused(
-                subject,
-                {
-                    "rule": "limit",
-                    "limit": taken.limit,
-                    "count": taken.window.count,
-                    "window": taken.window.seconds,
-                    "retry_after": taken.retry_after,
-                },
-            )
-            raise self.used_up(taken)
+            raise await self._over(subject, keys, message, replies, taken)
         if message is None:
             return Passed(keys, taken, tuple(findings))
         try:
@@ -163,6 +238,21 @@ class Guard:
         if finding := judged.to_finding():
             findings.append(finding)
         return Passed(keys, taken, tuple(findings), judged)
+
+    async def _over(
+        self,
+        subject: Subject,
+        keys: tuple[LimitKey, ...],
+        message: Message | None,
+        replies: Sequence[Reply],
+        exceeded: Exceeded,
+    ) -> RateLimitedError:
+        """A limit refuses the start: nothing else counts it."""
+        await self._store.give_back(keys, subject.id)
+        if message is not None:
+            await self._pumping.uncount(self._pumping.look(message, replies))
+        await self._refused(subject, _limit_fields(exceeded))
+        return self.used_up(exceeded)
 
     def _message(self, subject: Subject) -> Message | None:
         if not subject.has_code:  # Nothing can be proven of a notice.
@@ -187,13 +277,33 @@ class Guard:
             )
 
 
+def _limit_fields(exceeded: Exceeded) -> dict[str, object]:
+    return {
+        "rule": "limit",
+        "limit": exceeded.limit,
+        "count": exceeded.window.count,
+        "window": exceeded.window.seconds,
+        "retry_after": exceeded.retry_after,
+    }
+
+
 def _not_allowed(finding: Finding) -> CountersignError:
-    if finding.rule is Rule.COUNTRY:
-        return CountryNotAllowedError(
-            f"No code is sent to the country {finding.value}: no route covers it, or a rule blocks it.",
-            {"country": finding.value},
-        )
-    return NumberTypeNotAllowedError(
-        f"The number is of the type {finding.value}, which gets no codes.",
-        {"number_type": finding.value},
-    )
+    match finding.rule:
+        case Rule.COUNTRY:
+            return CountryNotAllowedError(
+                f"No code is sent to the country {finding.value}: no route covers it, or a rule blocks "
+                "it.",
+                {"country": finding.value},
+            )
+        case Rule.NUMBER_TYPE:
+            return NumberTypeNotAllowedError(
+                f"The number is of the type {finding.value}, which gets no codes.",
+                {"number_type": finding.value},
+            )
+        case Rule.RECENTLY_PORTED:
+            return NumberTypeNotAllowedError(
+                "The number changed its carrier lately, and gets no codes for now.",
+                {"number_type": finding.rule},
+            )
+        case Rule.LOOKUP:
+            return UnavailableError("The type of the number could not be looked up.", 5)

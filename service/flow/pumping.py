@@ -2,7 +2,7 @@
 ``domain/pumping.py``; here it meets the store, the metrics and the audit trail."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -117,37 +117,66 @@ class Pumping:
         Raises:
             SuspectedFraudError: it is refused, and counts against nothing.
         """
+        judged = self.look(message, replies)
+        await self.act(judged)
+        if judged.suspicion is not None and self._policy.mode is Mode.BLOCK:
+            await self.record_refusal(judged, blocked)
+            raise _suspected(judged.suspicion)
+        return judged
+
+    def look(self, message: Message, replies: Sequence[Reply]) -> Judged:
+        """What is to be said of a message that was counted; nothing is done about it."""
         seen = self._store.read(message.digests, replies)
         judged = Judged(message, seen, None)
         if judged.exemption is not None:
             return judged
-        suspicion = judge(seen.standings, self._policy, message.at)
+        return replace(judged, suspicion=judge(seen.standings, self._policy, message.at))
+
+    async def act(self, judged: Judged) -> None:
+        """A suspected message counts against nothing, and may block its key."""
+        suspicion = judged.suspicion
         if suspicion is None:
-            return judged
+            return
         self._metrics.suspected(suspicion.dimension, self._policy.mode)
         if suspicion.trips:
             await self._trip(judged, suspicion)
-        await self.give_back(judged)
-        if self._policy.mode is Mode.BLOCK:
-            await self._refused(message, suspicion, blocked)
-            raise _suspected(suspicion)
-        return Judged(message, seen, suspicion)
+        await self.uncount(judged)
+
+    def refusal(self, judged: Judged) -> dict[str, object] | None:
+        """The fields of the event, where the message is refused."""
+        if judged.suspicion is None or self._policy.mode is not Mode.BLOCK:
+            return None
+        tracked = Tracked(judged.message.digests).to_event()
+        return {"rule": RULE, **judged.suspicion.to_members(), **tracked}
 
     async def give_back(self, judged: Judged) -> None:
         """The message is not sent after all, or not counted because it is suspected."""
         if judged.suspicion is None:
-            message = judged.message
-            await self._store.give_back(message.digests, judged.seen.epochs, message.at)
+            await self.uncount(judged)
 
-    async def uncount(self, message: Message, replies: Sequence[Reply]) -> None:
-        """A limit refused the start before it was judged."""
-        await self.give_back(Judged(message, self._store.read(message.digests, replies), None))
+    async def uncount(self, judged: Judged) -> None:
+        """Take back what the message counted."""
+        message = judged.message
+        await self._store.give_back(message.digests, judged.seen.epochs, message.at)
 
     async def resend(self, v: Verification, blocked: Event) -> Judged | None:
         """Count and judge a further message of a verification, as ``judge``."""
-        if self._policy.mode is Mode.OFF or v.tracked is None or v.tracked.suspected:
+        message = self._further(v)
+        if message is None or (v.tracked is not None and v.tracked.suspected):
             return None
-        message = Message(
+        return await self.judge(message, await self._store.run(self.calls(message)), blocked)
+
+    async def look_again(self, v: Verification) -> Judged | None:
+        """Count a further message of a verification, and ``look``."""
+        message = self._further(v)
+        if message is None:
+            return None
+        return self.look(message, await self._store.run(self.calls(message)))
+
+    def _further(self, v: Verification) -> Message | None:
+        if self._policy.mode is Mode.OFF or v.tracked is None:
+            return None
+        return Message(
             app=v.app,
             recipient_id=v.recipient_id,
             masked=v.masked,
@@ -156,7 +185,11 @@ class Pumping:
             exemption=v.tracked.exempt,
             at=self._clock.now(),
         )
-        return await self.judge(message, await self._store.run(self.calls(message)), blocked)
+
+    async def record_refusal(self, judged: Judged, blocked: Event) -> None:
+        """Write down that the message is refused, and why, in an event of its own."""
+        event = blocked | (self.refusal(judged) or {})
+        await self._limits.record_blocked(judged.message.recipient_id, event)
 
     async def prove(self, v: Verification) -> None:
         """The code of a verification was proven, and with it all messages that were asked for."""
@@ -186,11 +219,6 @@ class Pumping:
         )
         if tripped:
             log.error("alarm.suspected_fraud", action=self._policy.mode, **suspicion.to_members())
-
-    async def _refused(self, message: Message, suspicion: Suspicion, blocked: Event) -> None:
-        tracked = Tracked(message.digests).to_event()
-        event = blocked | {"rule": RULE, **suspicion.to_members(), **tracked}
-        await self._limits.record_blocked(message.recipient_id, event)
 
 
 def _suspected(suspicion: Suspicion) -> SuspectedFraudError:

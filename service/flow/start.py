@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from service.clock import Clock
 from service.domain import audit
@@ -17,7 +18,6 @@ from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
-from service.domain.pumping import Tracked
 from service.domain.recipient import Recipient
 from service.domain.text import TextError, Transaction, compose, with_stop_text
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
@@ -28,7 +28,7 @@ from service.flow.idempotency import Idempotency, Idempotent
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.keys import NOTICE, VERIFICATION, new_id
 from service.store.reservations import KEEP
-from service.store.verifications import Claim, Exists, VerificationStore
+from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
 from service.telemetry import Metrics
 
 
@@ -94,7 +94,9 @@ class Start:
         budget: GuessBudget,
         clock: Clock,
         metrics: Metrics,
+        uniform: bool = False,
     ) -> None:
+        """``uniform``: verifications are answered alike, whatever is known of their recipient."""
         self._store = store
         self._idempotent = idempotent
         self._guard = guard
@@ -107,6 +109,7 @@ class Start:
         self._budget = budget
         self._clock = clock
         self._metrics = metrics
+        self._uniform = uniform
 
     async def __call__(self, request: StartRequest, idempotency: Idempotency | None) -> Started:
         """Start a verification, or give the one that the same Idempotency-Key started.
@@ -152,22 +155,54 @@ class Start:
             limit_keys=request.limit_keys,
             has_code=request.notice is None,
         )
-        passed = await self._guard.check(subject, has_route=bool(plan))
-        v = self._verification(request, id_, recipient_id, plan, passed.tracked)
+        uniform = self._uniform and request.notice is None
+        judge = self._guard.weigh if uniform else self._guard.check
+        passed = await judge(subject, has_route=bool(plan))
+        v = self._verification(request, id_, recipient_id, plan, passed)
         created = await self._create(v, subject, passed, keep)
+        if uniform:
+            # Read before anything is done about it: the answer is the same whatever that will be.
+            answer = Started(await self._read(id_), passed.standings)
+            self._follow(created, subject, passed)
+            return answer
+        if isinstance(created, Exceeded | OptedOut):
+            await self._refuse(created, subject, passed)
+        if isinstance(created, Exists):
+            await self._guard.counted_twice(passed)
         if isinstance(created, Claim):
             self._metrics.started(v.country, v.purpose)
             await self._first_message(created)
         return Started(await self._read(id_), passed.standings)
 
+    def _follow(
+        self, created: Claim | Exceeded | OptedOut | Exists, subject: Subject, passed: Passed
+    ) -> None:
+        """All that may take its time, or not be there at all, where answers are uniform."""
+        if not isinstance(created, Claim):
+            self._tasks.after_answer(lambda: self._guard.counted_twice(passed))
+            return
+        v = created.verification
+        if v.withheld is None:
+            self._metrics.started(v.country, v.purpose)
+        else:
+            self._metrics.withheld(v.withheld)
+        self._tasks.after_answer(lambda: self._advance.run(created))
+        is_withheld = v.withheld is not None
+        self._tasks.after_answer(
+            lambda: self._guard.settle(subject, passed, is_withheld=is_withheld)
+        )
+
     async def _create(
         self, v: Verification, subject: Subject, passed: Passed, keep: int
-    ) -> Claim | Exists:
+    ) -> Claim | Exceeded | OptedOut | Exists:
         created_event = audit.of_verification(
             EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
         ) | {"plan": [sender.name for sender in v.plan]}
         if passed.findings:
             created_event["guard"] = list(passed.findings)
+        blocked = subject.blocked(v.created_at) | dict(
+            passed.refusal.fields if passed.refusal else {}
+        )
         superseded = audit.of_verification(
             EventType.VERIFICATION_CANCELED,
             v,
@@ -176,19 +211,19 @@ class Start:
             reason=Reason.SUPERSEDED,
         ) | {"superseded_by": v.id}
         salt = secrets.token_bytes(SALT_BYTES)
-        created = await self._store.create(
+        return await self._store.create(
             v,
             salt,
             self._limits.recipient,
             event=created_event,
             superseded=superseded,
-            blocked=subject.blocked(v.created_at),
+            blocked=blocked,
             keep=keep,
         )
-        if isinstance(created, Exists):
-            await self._guard.counted_twice(passed)
-        if isinstance(created, Claim | Exists):
-            return created
+
+    async def _refuse(
+        self, created: Exceeded | OptedOut, subject: Subject, passed: Passed
+    ) -> NoReturn:
         await self._guard.give_back(subject, passed)
         if isinstance(created, Exceeded):
             raise self._guard.used_up(created)
@@ -244,7 +279,7 @@ class Start:
         """The senders whose text has room for what it must say of stopping: without it, it may not go."""
         country = request.recipient.country
         able = tuple(s for s in plan if self._has_room(request, s.stop_text_in(country)))
-        if not able:
+        if plan and not able:
             raise InvalidRequestError.at(
                 "/senders", "leaves no sender whose stop_text fits into the segment with this text"
             )
@@ -275,7 +310,7 @@ class Start:
         id_: str,
         recipient_id: str,
         plan: tuple[Sender, ...],
-        tracked: Tracked | None,
+        passed: Passed,
     ) -> Verification:
         now = self._clock.now()
         send_at = request.notice.send_at if request.notice else 0
@@ -308,7 +343,8 @@ class Start:
                 limit_keys=request.limit_keys,
             ),
             callback_url=request.callback_url,
-            tracked=tracked,
+            tracked=passed.tracked,
+            withheld=passed.refusal.reason if passed.refusal else None,
             resend_after=now + self._routing.resend_after,
         )
 

@@ -1,7 +1,7 @@
 """Work that outlives the request that began it, kept track of so that a stop can wait for it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -10,6 +10,8 @@ from service.domain.errors import UnavailableError
 
 SEND_BUDGET = 5_000
 """How long (milliseconds) a caller who asked for a message waits for Telnyx to accept it."""
+_ANSWERED = 0.02
+"""Seconds: longer than an answer takes to leave."""
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -26,6 +28,15 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def after_answer(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Begin once the caller has its answer, so that nothing of the work shows in the time it took."""
+
+        async def later() -> None:
+            await asyncio.sleep(_ANSWERED)
+            await work()
+
+        self.spawn(later())
 
     async def within(self, work: Coroutine[Any, Any, object], milliseconds: int) -> None:
         """Let the work run, and wait for it so long; it goes on after that. Raises what it raised."""

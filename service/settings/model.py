@@ -34,6 +34,7 @@ from service.settings.sections import (
     HashSection,
     HttpSection,
     LimitsSection,
+    LookupSection,
     NoticeName,
     NumbersSection,
     OptOutsSection,
@@ -89,12 +90,15 @@ class Settings(BaseSettings):
     app_name: Annotated[str, Field(min_length=1, max_length=_MAX_APP_NAME)] = "Countersign"
     senders: Annotated[dict[str, SenderSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
+    uniform_answers: bool = False
+    """Starts, resends and codes are answered alike, whatever is known of the recipient."""
     codes: CodesSection = CodesSection()
     limits: LimitsSection = LimitsSection()
     guard: GuardSection = GuardSection()
     http: HttpSection = HttpSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()
+    lookup: LookupSection = LookupSection()
     redis: RedisSection = RedisSection()
     callbacks: CallbacksSection = CallbacksSection()
     opt_outs: OptOutsSection = OptOutsSection()

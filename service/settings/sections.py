@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork
 from service.domain.callback import CallbackRules
 from service.domain.guard import parse_limit
 from service.domain.guess_budget import GuessBudget, parse_budget
+from service.domain.line import LookupPolicy
 from service.domain.opt_out_scope import Rule
 from service.domain.plan import Sender, SenderKind, Template
 from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
@@ -296,6 +297,36 @@ class CallbacksSection(Section):
 
     def rules(self) -> CallbackRules:
         return CallbackRules(self.url, self.allow_http, self.allow_private, self.ports)
+
+
+class PortedSection(Section):
+    """``[lookup.recently_ported]``: a number that changed its carrier within ``days`` (0: off)."""
+
+    days: Annotated[int, Field(ge=0, le=365)] = 0
+    action: Action = Action.MONITOR
+
+
+class LookupSection(Section):
+    """``[lookup]``: Telnyx Number Lookup (billed) before the first message; its line types meet the same
+    rules as libphonenumber's. ``timeout`` and ``cache`` in seconds."""
+
+    enabled: bool = False
+    timeout: Annotated[float, Field(ge=0.1, le=5)] = 2
+    on_failure: Action = Action.ALLOW
+    cache: Annotated[int, Field(ge=60, le=30 * 86_400)] = 86_400
+    recently_ported: PortedSection = PortedSection()
+
+    def policy(self) -> LookupPolicy | None:
+        """``None``: nobody is looked up."""
+        if not self.enabled:
+            return None
+        return LookupPolicy(
+            timeout=self.timeout,
+            on_failure=self.on_failure,
+            ported_days=self.recently_ported.days,
+            ported_action=self.recently_ported.action,
+            keep=milliseconds(self.cache),
+        )
 
 
 class OptOutsSection(Section):

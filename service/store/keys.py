@@ -128,6 +128,10 @@ class RecipientKeys:
         """The clients that were approved for the app; ``count_attempt.lua`` builds the same name."""
         return f"{self.prefix}k:{self.recipient_id}:{app}"
 
+    @property
+    def line(self) -> str:
+        return f"{self.prefix}n:{self.recipient_id}"
+
     def pending(self, app: str, purpose: str) -> str:
         return f"{self.prefix}p:{self.recipient_id}:{app}:{purpose}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from service.domain.audit import Event
-from service.domain.guard import Exceeded, Limit, LimitKey, Standing
+from service.domain.guard import Exceeded, Limit, LimitKey, Standing, last_free
 from service.store import keys
 from service.store.connection import Connection
 from service.store.keys import RecipientKeys
@@ -31,11 +31,17 @@ class LimitStore:
     async def take_with(
         self, limits: Sequence[LimitKey], member: str, now: int, others: list[Call]
     ) -> tuple[tuple[Standing, ...] | Exceeded, list[Reply]]:
-        """Count ``member`` once against each limit, and run other scripts, in one round trip.
+        """``take_each``, or of several limits that are used up the one that is free again last."""
+        taken, replies = await self.take_each(limits, member, now, others)
+        if exceeded := [one for one in taken if isinstance(one, Exceeded)]:
+            return last_free(exceeded), replies
+        return tuple(one for one in taken if isinstance(one, Standing)), replies
 
-        Of several that are used up the one that is free again last is given. What the others counted
-        stays counted until it is given back.
-        """
+    async def take_each(
+        self, limits: Sequence[LimitKey], member: str, now: int, others: list[Call]
+    ) -> tuple[list[Standing | Exceeded], list[Reply]]:
+        """Count ``member`` once against each limit, and run other scripts, in one round trip. What the
+        others counted stays counted until it is given back."""
         calls = [
             Call(
                 "take_limit",
@@ -50,12 +56,11 @@ class LimitStore:
         ]
         calls += others
         replies = await self._scripts.run_all(calls) if calls else []
-        found = list(zip(limits, replies, strict=False))
-        refused = [exceeded(key.limit, reply) for key, reply in found if reply[0] == "limited"]
-        if refused:
-            return max(refused, key=lambda one: one.retry_after), replies[len(limits) :]
-        standings = tuple(_standing(key.limit, reply) for key, reply in found)
-        return standings, replies[len(limits) :]
+        taken = [
+            exceeded(key.limit, reply) if reply[0] == "limited" else _standing(key.limit, reply)
+            for key, reply in zip(limits, replies, strict=False)
+        ]
+        return taken, replies[len(limits) :]
 
     async def give_back(self, limits: Sequence[LimitKey], member: str) -> None:
         """A start was refused after all: it counts against nothing."""

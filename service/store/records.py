@@ -120,6 +120,7 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
         resends_asked=int(fields.get("resends", 0)),
         resend_after=int(fields["resend_after"]),
         opted_out="opted_out" in fields,
+        withheld=Reason(fields["withheld"]) if "withheld" in fields else None,
         deliveries=_load_deliveries(fields, int(proven) if proven else None),
         rev=int(fields["rev"]),
     )

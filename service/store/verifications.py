@@ -64,7 +64,7 @@ class Exists:
 
 class VerificationStore:
     """Reads and transitions. ``lease`` is in milliseconds, ``retention`` (how long a record outlives
-    its code) too."""
+    its code) too. ``uniform``: a refusal by what is known of a recipient is answered as if it were none."""
 
     def __init__(
         self,
@@ -75,12 +75,14 @@ class VerificationStore:
         lease: int,
         retention: int,
         budget: GuessBudget = GuessBudget(),  # noqa: B008 - frozen
+        uniform: bool = False,
     ) -> None:
         self._connection = connection
         self._scripts = scripts
         self._senders = senders
         self._lease = lease
         self._retention = retention
+        self._uniform = "1" if uniform else ""
         limit = budget.limit
         self._budget = f"{limit.count}/{limit.seconds}/{budget.reserve}"
 
@@ -141,6 +143,8 @@ class VerificationStore:
                 "superseded_event": dump(superseded),
                 "blocked_event": dump(blocked),
                 "callback": v.callback_url or "",
+                "uniform": "" if v.notice else self._uniform,
+                "withheld": v.withheld or "",
             },
         )
         match reply[0]:
@@ -152,6 +156,8 @@ class VerificationStore:
                 return exceeded("wrong_codes", reply)
             case "limited":
                 return exceeded("recipient", reply)
+            case "withheld":
+                return Claim(replace(v, rev=1, withheld=Reason(reply[1])), lease, salt)
             case _:
                 return Claim(replace(v, rev=1), lease, salt)
 
@@ -208,6 +214,11 @@ class VerificationStore:
     async def record_reconciled(self, claim: Claim, number: int, at: int, event: Event) -> str:
         """Record that Telnyx was asked what became of a delivery; as ``record_outcome``."""
         return await self._record(claim, f"g{number}", str(at), None, event)
+
+    async def withhold(self, claim: Claim, reason: Reason, event: Event) -> str:
+        """Record that nothing is sent any more, and wait for the end; as ``record_outcome``."""
+        until = claim.verification.expires_at
+        return await self._record(claim, "withheld", reason, until, event)
 
     async def _record(
         self, claim: Claim, field: str, value: str, due_at: int | None, event: Event
@@ -269,9 +280,17 @@ class VerificationStore:
         )
 
     async def ask_resend(
-        self, id_: str, app: str, now: int, resend_after: int, event: Event
+        self,
+        id_: str,
+        app: str,
+        now: int,
+        resend_after: int,
+        event: Event,
+        *,
+        withheld: Reason | None = None,
     ) -> Reply:
-        """Record the wish: ``due``, ``leased``, ``unknown``, ``closed`` status or ``too_soon`` wait."""
+        """Record the wish: ``due``, ``leased``, ``unknown``, ``closed`` status or ``too_soon`` wait.
+        ``withheld``: why it is not fulfilled."""
         k = VerificationKeys(id_)
         return await self._scripts.run(
             "ask_resend",
@@ -282,6 +301,7 @@ class VerificationStore:
                 "now": now,
                 "resend_after": resend_after,
                 "event": dump(event),
+                "withheld": withheld or "",
             },
         )
 
@@ -322,6 +342,7 @@ class VerificationStore:
                 "budget": self._budget,
                 "event": dump(event),
                 "blocked_event": dump(blocked),
+                "uniform": self._uniform,
             },
         )
         if reply[0] == "limited":
@@ -355,6 +376,7 @@ class VerificationStore:
                 "approved_event": approved,
                 "rejected_event": rejected,
                 "locked_event": locked,
+                "uniform": self._uniform,
             },
         )
 

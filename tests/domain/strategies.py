@@ -123,6 +123,7 @@ def verifications(draw: st.DrawFn, *, status: Status | None = None) -> Verificat
         last_attempt_at=draw(instants),
         resends_asked=draw(st.integers(0, 3)),
         opted_out=draw(st.booleans()),
+        withheld=draw(st.none() | st.just(Reason.RATE_LIMITED)),
         notice=draw(
             st.none()
             | st.builds(

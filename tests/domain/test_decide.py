@@ -61,13 +61,24 @@ def test_nothing_is_sent_after_a_close_an_opt_out_or_the_end(
     v: Verification, policy: Policy, now: int
 ) -> None:
     if v.status is not Status.PENDING or v.opted_out or now >= v.expires_at:
-        assert isinstance(decide(v, policy, now), Close)
+        assert isinstance(decide(v, policy, now), Close if v.withheld is None else Close | Wait)
 
 
 @given(verifications(status=Status.PENDING), policies, instants)
 def test_no_fallback_goes_round_an_opt_out(v: Verification, policy: Policy, now: int) -> None:
     if any(d.fault is Fault.OPTED_OUT for d in v.deliveries):
-        assert isinstance(decide(v, policy, now), Close)
+        assert isinstance(decide(v, policy, now), Close if v.withheld is None else Close | Wait)
+
+
+@given(verifications(status=Status.PENDING), st.sampled_from(Reason), policies, instants)
+def test_what_is_withheld_sends_nothing_and_stays_open_to_its_end(
+    v: Verification, reason: Reason, policy: Policy, now: int
+) -> None:
+    decision = decide(replace(v, withheld=reason), policy, now)
+    if isinstance(decision, Close):
+        assert decision.status in (Status.EXPIRED, Status.LOCKED)
+    else:
+        assert isinstance(decision, Wait)
 
 
 @given(verifications(status=Status.PENDING), policies, instants)
@@ -332,6 +343,31 @@ TABLE: dict[str, tuple[Verification, int, Decision]] = {
         _held(deliveries=_after(Accepted(START, "m")).deliveries),
         NOW,
         Wait(START + _HOUR + SCHEDULE_ACCURACY + 30_000, Reason.AWAITING_REPORT),
+    ),
+    "withheld: the recipient opted out": (
+        fresh(withheld=Reason.RECIPIENT_OPTED_OUT),
+        NOW,
+        Wait(_EXPIRY, Reason.RECIPIENT_OPTED_OUT),
+    ),
+    "withheld: the country gets no codes": (
+        fresh(withheld=Reason.COUNTRY_NOT_ALLOWED),
+        NOW,
+        Wait(_EXPIRY, Reason.COUNTRY_NOT_ALLOWED),
+    ),
+    "withheld: the number type gets no codes": (
+        fresh(withheld=Reason.NUMBER_TYPE_NOT_ALLOWED),
+        NOW,
+        Wait(_EXPIRY, Reason.NUMBER_TYPE_NOT_ALLOWED),
+    ),
+    "withheld: SMS pumping is suspected": (
+        fresh(withheld=Reason.SUSPECTED_FRAUD),
+        NOW,
+        Wait(_EXPIRY, Reason.SUSPECTED_FRAUD),
+    ),
+    "withheld: a limit of the recipient is used up": (
+        fresh(withheld=Reason.RATE_LIMITED),
+        NOW,
+        Wait(_EXPIRY, Reason.RATE_LIMITED),
     ),
     "expired": (_after(Accepted(START, "m")), _EXPIRY, Close(Status.EXPIRED, Reason.EXPIRED)),
     "approved": (

@@ -63,6 +63,22 @@ async def test_start_and_verify(app: World, trips: list[str]) -> None:
     assert len(trips) == 3, trips  # count, settle; and, after the answer, the tallies
 
 
+async def test_uniform_answers_cost_the_same_for_everybody(
+    redis: Redis, valkey: str, trips: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.flow.tasks._ANSWERED", 0.2)
+    async with world(valkey, role=Role.API, uniform_answers=True) as app:
+        await app.api.put("/v1/opt-outs/+12025550123")
+        made = []
+        for to in (SILENT, SILENT, "+12025550123", "+442079460123"):
+            trips.clear()
+            assert (await app.api.post("/v1/verifications", json={"to": to})).status_code == 201
+            made.append(list(trips))
+            await app.service.tasks.drain(5)
+    assert made[1:] == [made[1]] * 3  # the first loads scripts
+    assert len(made[1]) == 3, made  # limits, create; and the record for the answer
+
+
 async def test_an_idempotency_key_costs_two_more(app: World, trips: list[str]) -> None:
     await _start(app, **{"idempotency-key": "warm"})
     trips.clear()

@@ -1,6 +1,7 @@
 -- Counts an attempt, on the verification and in the recipient's guess budget, before anything is compared.
+-- With uniform answers an attempt beyond the budget is counted on the verification alone, and never compared.
 -- keys: record codes due audit
--- args: id prefix app now grace_until budget event blocked_event
+-- args: id prefix app now grace_until budget event blocked_event uniform
 -- include: audit guesses
 -- reply: ok salt fields... | unknown | closed status | exhausted | limited count seconds wait
 if redis.call('HGET', record, 'app') ~= app then return { 'unknown' } end
@@ -26,11 +27,11 @@ if over then
     fields.recipient = base.recipient_id
     append_audit_with(blocked_event, fields)
   end
-  return over
+  if uniform == '' then return over end
 end
 
 local used = redis.call('HINCRBY', record, 'attempts', 1)
-log_guess(guesses, '?' .. id .. ':' .. used, now, budget, tonumber(now))
+if not over then log_guess(guesses, '?' .. id .. ':' .. used, now, budget, tonumber(now)) end
 redis.call('HSET', record, 'attempt_at', now)
 redis.call('HINCRBY', record, 'rev', 1)
 if used >= allowed and status == 'pending' then

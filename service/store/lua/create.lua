@@ -1,25 +1,30 @@
--- Creates a verification, leased by its creator, and cancels the one that it supersedes.
+-- Creates a verification, leased by its creator, and cancels the one that it supersedes. With uniform
+-- answers what is refused is created too, `withheld`: it sends nothing, and its event says why.
 -- keys: record codes due active pending opt_out limit guesses known audit
--- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event callback
+-- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event callback uniform withheld
 -- include: audit window guesses close opted_out
--- reply: ok | exists | opted_out | over_budget count seconds wait | limited count seconds wait
+-- reply: ok | withheld reason | exists | opted_out | over_budget count seconds wait | limited count seconds wait
 if redis.call('EXISTS', record) == 1 then return { 'exists' } end
-if opted_out(scopes) then
-  append_audit_with(blocked_event, { rule = 'opt_out' })
-  return { 'opted_out' }
-end
--- No message for a code that this client could not have compared. A notice has none: its budget is empty.
-local over = budget ~= '' and
-  over_budget(guesses, known, cjson.decode(base).clients or {}, budget, tonumber(now))
-if over then
-  append_audit_with(blocked_event, limit_fields('wrong_codes', over))
-  over[1] = 'over_budget'
-  return over
-end
-local verdict = take(limit, windows, id, tonumber(now))
-if verdict[1] ~= 'ok' then
-  append_audit_with(blocked_event, limit_fields('recipient', verdict))
-  return verdict
+local fields, refusal = {}, nil
+if withheld == '' then
+  -- No message for a code that this client could not have compared. A notice has none: its budget is empty.
+  local over = budget ~= '' and
+    over_budget(guesses, known, cjson.decode(base).clients or {}, budget, tonumber(now))
+  if opted_out(scopes) then
+    withheld, fields, refusal = 'recipient_opted_out', { rule = 'opt_out' }, { 'opted_out' }
+  elseif over then
+    withheld, fields, refusal = 'rate_limited', limit_fields('wrong_codes', over), over
+    over[1] = 'over_budget'
+  else
+    local verdict = take(limit, windows, id, tonumber(now))
+    if verdict[1] ~= 'ok' then
+      withheld, fields, refusal = 'rate_limited', limit_fields('recipient', verdict), verdict
+    end
+  end
+  if refusal and uniform == '' then
+    append_audit_with(blocked_event, fields)
+    return refusal
+  end
 end
 
 local older = redis.call('GET', pending)
@@ -45,5 +50,11 @@ redis.call('ZADD', active, expires_at, id)
 redis.call('ZREMRANGEBYSCORE', active, '-inf', now)
 redis.call('PEXPIRE', active, retention)
 redis.call('ZADD', due, lease_until, id)
-append_audit(event)
-return { 'ok' }
+if withheld == '' then
+  append_audit(event)
+  return { 'ok' }
+end
+redis.call('HSET', record, 'withheld', withheld)
+fields.verification, fields.reason = id, withheld
+append_audit_with(blocked_event, fields)
+return { 'withheld', withheld }

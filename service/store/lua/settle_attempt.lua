@@ -1,6 +1,6 @@
 -- Compares a counted attempt with every code sent, approves at most once, locks after the last.
 -- keys: record codes due active guesses known audit
--- args: id now digest guess clients most_clients keep_clients budget approved_event rejected_event locked_event
+-- args: id now digest guess clients most_clients keep_clients budget approved_event rejected_event locked_event uniform
 -- include: audit close guesses settle_guess
 -- reply: approved number remaining | rejected remaining | locked | closed status
 local status = redis.call('HGET', record, 'status')
@@ -9,11 +9,13 @@ if status ~= 'pending' and status ~= 'undeliverable' then
   return { 'closed', status }
 end
 
+-- Beyond the guess budget, as count_attempt.lua left it: no code is right.
+local blind = uniform ~= '' and not redis.call('ZSCORE', guesses, '?' .. guess)
 local proven = ''
 local stored = redis.call('HGETALL', codes)
 for i = 1, #stored, 2 do
   -- No early end: the time taken says nothing about which code, if any, was right.
-  if string.sub(stored[i], 1, 1) == 'd' and stored[i + 1] == digest then
+  if string.sub(stored[i], 1, 1) == 'd' and stored[i + 1] == digest and not blind then
     proven = string.sub(stored[i], 2)
   end
 end
@@ -27,7 +29,7 @@ if proven ~= '' then
   append_audit_with(approved_event, { delivery = tonumber(proven), attempts_remaining = remaining })
   return { 'approved', proven, tostring(remaining) }
 end
-guess_was_wrong(guesses, guess, budget, now)
+if not blind then guess_was_wrong(guesses, guess, budget, now) end
 -- Attempts under way count as used but may yet be right: only the last to settle locks.
 if redis.call('HINCRBY', record, 'settled', 1) >= allowed then
   close(record, codes, id, 'locked', 'attempts_exhausted', now, false)

@@ -8,6 +8,14 @@ local untold = {
 -- Logins matter more than callbacks: what an outage of the receiver piles up here has an end.
 local most_subjects, most_of_a_subject = 10000, 500
 
+-- What is withheld under uniform answers is told to whoever started it, where it named a receiver.
+local function withheld_of(here, kind, event)
+  local id = kind == 'guard.blocked' and string.match(event, '"verification":"([a-z0-9_]+)"')
+  if not id then return false end
+  local found = redis.call('HMGET', here .. 'v:' .. id, 'withheld', 'callback')
+  return found[1] and found[2]
+end
+
 local function queue_callback(event, event_id)
   local kind, group = string.match(event, '"type":"(([a-z_]+)%.[a-z_]+)"')
   -- The same partition and slot as the audit trail's: the keys may be built here.
@@ -17,6 +25,9 @@ local function queue_callback(event, event_id)
     subject = string.match(event, '"verification":"([a-z0-9_]+)"') or ''
     to = redis.call('HMGET', here .. 'v:' .. subject, 'callback', 'app')
     if not to[1] then return end
+  elseif withheld_of(here, kind, event) then
+    subject = string.match(event, '"verification":"([a-z0-9_]+)"')
+    to = redis.call('HMGET', here .. 'v:' .. subject, 'callback', 'app')
   elseif group == 'opt_out' or group == 'guard' then
     if redis.call('EXISTS', here .. 'out:rest') == 0 then return end
     subject = string.match(event, '"recipient":"([0-9a-f]+)"') or kind
