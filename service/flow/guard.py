@@ -21,6 +21,7 @@ from service.domain.pumping import Tracked
 from service.domain.recipient import Recipient
 from service.domain.rules import Action, Finding, Rule, Rules
 from service.flow.pumping import Judged, Message, Pumping
+from service.flow.spending import Spending
 from service.store.limits import LimitStore
 from service.telemetry import Metrics
 
@@ -63,6 +64,7 @@ class Passed:
     standings: tuple[Standing, ...]
     findings: tuple[dict[str, object], ...]
     judged: Judged | None = None
+    price: int | None = None
 
     @property
     def tracked(self) -> Tracked | None:
@@ -79,11 +81,13 @@ class Guard:
         limits: Limits,
         rules: Rules,
         pumping: Pumping,
+        spending: Spending,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._pumping = pumping
+        self._spending = spending
         self._limits = limits
         self._rules = rules
         self._clock = clock
@@ -106,11 +110,14 @@ class Guard:
         if blocking:
             await self._refused(subject, blocking[0].to_event())
             raise _not_allowed(blocking[0])
-        return await self._count(subject, [finding.to_event() for finding in findings])
+        passed = await self._count(subject, [finding.to_event() for finding in findings])
+        await self._reserve(subject, passed)
+        return passed
 
     async def give_back(self, subject: Subject, passed: Passed) -> None:
         """A script of the recipient's refused the start after all, and wrote the event."""
         await self._store.give_back(passed.counted, subject.id)
+        await self._spending.give_back_start(subject.id, subject.app, subject.recipient.country)
         await self.counted_twice(passed)
 
     async def counted_twice(self, passed: Passed) -> None:
@@ -122,6 +129,15 @@ class Guard:
         """What to raise where a limit is used up."""
         self._metrics.limited(exceeded.limit)
         return RateLimitedError.of(exceeded)
+
+    async def _reserve(self, subject: Subject, passed: Passed) -> None:
+        country = subject.recipient.country
+        over = await self._spending.reserve_start(subject.id, subject.app, country, passed.price)
+        if over is not None:
+            await self.give_back(subject, passed)
+            await self._refused(subject, self._spending.figures(over))
+            self._metrics.limited(over.limit)
+            raise RateLimitedError(over.limit, over.retry_after / 1000)
 
     async def _count(self, subject: Subject, findings: list[dict[str, object]]) -> Passed:
         keys = shared_limits(
@@ -137,7 +153,9 @@ class Guard:
             self._without_client_ip(subject.app, now)
         message = self._message(subject)
         calls = self._pumping.calls(message) if message is not None else []
-        taken, replies = await self._store.take_with(keys, subject.id, now, calls)
+        pricing = self._spending.calls(subject.recipient)
+        taken, found = await self._store.take_with(keys, subject.id, now, [*calls, *pricing])
+        replies, price = found[: len(calls)], self._spending.price(found[len(calls) :])
         if isinstance(taken, Exceeded):
             await self._store.give_back(keys, subject.id)
             if message is not None:
@@ -154,7 +172,7 @@ class Guard:
             )
             raise self.used_up(taken)
         if message is None:
-            return Passed(keys, taken, tuple(findings))
+            return Passed(keys, taken, tuple(findings), price=price)
         try:
             judged = await self._pumping.judge(message, replies, subject.blocked(now))
         except SuspectedFraudError:
@@ -162,7 +180,7 @@ class Guard:
             raise
         if finding := judged.to_finding():
             findings.append(finding)
-        return Passed(keys, taken, tuple(findings), judged)
+        return Passed(keys, taken, tuple(findings), judged, price)
 
     def _message(self, subject: Subject) -> Message | None:
         if not subject.has_code:  # Nothing can be proven of a notice.

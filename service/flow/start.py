@@ -17,7 +17,6 @@ from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
-from service.domain.pumping import Tracked
 from service.domain.recipient import Recipient
 from service.domain.text import TextError, Transaction, compose, with_stop_text
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
@@ -153,7 +152,7 @@ class Start:
             has_code=request.notice is None,
         )
         passed = await self._guard.check(subject, has_route=bool(plan))
-        v = self._verification(request, id_, recipient_id, plan, passed.tracked)
+        v = self._verification(request, id_, recipient_id, plan, passed)
         created = await self._create(v, subject, passed, keep)
         if isinstance(created, Claim):
             self._metrics.started(v.country, v.purpose)
@@ -275,7 +274,7 @@ class Start:
         id_: str,
         recipient_id: str,
         plan: tuple[Sender, ...],
-        tracked: Tracked | None,
+        passed: Passed,
     ) -> Verification:
         now = self._clock.now()
         send_at = request.notice.send_at if request.notice else 0
@@ -308,7 +307,8 @@ class Start:
                 limit_keys=request.limit_keys,
             ),
             callback_url=request.callback_url,
-            tracked=tracked,
+            tracked=passed.tracked,
+            price=passed.price,
             resend_after=now + self._routing.resend_after,
         )
 

@@ -27,14 +27,21 @@ from service.domain.verification import (
     Status,
     Uncertain,
     Verification,
+    Withheld,
 )
 
 _BASE_FIELDS = (
     "app", "purpose", "country", "masked", "recipient_id", "sealed", "key_id", "created_at",
     "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
-    "nonce",
+    "nonce", "price",
 )  # fmt: skip
-_OUTCOMES = {"accepted": Accepted, "refused": Refused, "not_sent": NotSent, "uncertain": Uncertain}
+_OUTCOMES = {
+    "accepted": Accepted,
+    "refused": Refused,
+    "withheld": Withheld,
+    "not_sent": NotSent,
+    "uncertain": Uncertain,
+}
 _OUTCOME_WORDS = {kind: word for word, kind in _OUTCOMES.items()}
 
 
@@ -69,14 +76,15 @@ def dump_base(v: Verification) -> str:
 
 
 def dump_delivery(delivery: Delivery) -> str:
-    return dump(
-        {
-            "sender": delivery.sender,
-            "kind": delivery.kind,
-            "reason": delivery.reason,
-            "begun_at": delivery.begun_at,
-        }
-    )
+    begun: dict[str, object] = {
+        "sender": delivery.sender,
+        "kind": delivery.kind,
+        "reason": delivery.reason,
+        "begun_at": delivery.begun_at,
+    }
+    if delivery.probe is not None:
+        begun["probe"] = delivery.probe
+    return dump(begun)
 
 
 def dump_outcome(outcome: Outcome) -> str:
@@ -156,6 +164,7 @@ def _load_delivery(number: int, begun: dict[str, Any], **facts: Any) -> Delivery
         kind=SenderKind(begun["kind"]),
         reason=Reason(begun["reason"]),
         begun_at=begun["begun_at"],
+        probe=begun.get("probe"),
         **facts,
     )
 
