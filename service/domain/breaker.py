@@ -1,8 +1,9 @@
-"""A breaker for each route that Telnyx closed: nothing is tried there for a while, then one message at a time.
+"""A breaker for each route that Telnyx closed: nothing is tried there for a while, then one message at a
+time.
 
-The scope of 40020 (suspected traffic inflation) is not documented, so the narrowest is taken: the numbers that share
-all but their last four digits. A refused message costs nothing, so what is held more widely is found out for
-nothing. 40333 (daily spend limit) is the messaging profile's, so the route is the profile.
+The scope of 40020 (suspected traffic inflation) is not documented, so the narrowest is taken: the numbers
+that share all but their last four digits. A refused message costs nothing, so what is held more widely is
+found out for nothing. 40333 (daily spend limit) is the messaging profile's, so the route is the profile.
 """
 
 from collections.abc import Mapping
@@ -29,8 +30,8 @@ _CODES = frozenset({INFLATION, SPEND_LIMIT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
-    """``hold``: how long a breaker is open for the first time, twice as long each further time in a row, at most
-    ``longest_hold``. Then one message each ``probe_every`` is tried. All in milliseconds."""
+    """``hold``: how long a breaker is open for the first time, twice as long each further time in a row, at
+    most ``longest_hold``. Then one message each ``probe_every`` is tried. All in milliseconds."""
 
     hold: int = 300_000
     longest_hold: int = 4 * 3_600_000
@@ -72,8 +73,8 @@ def what_closed(delivery: Delivery) -> str | None:
 
 
 def passed(v: Verification, proven: int | None = None) -> Mapping[str, int]:
-    """The routes that a probe of this verification went through, and when it was begun: a report says that the
-    message left, or the person typed its code (``proven``: of which delivery)."""
+    """The routes that a probe of this verification went through, and when it was begun: a report says that
+    the message left, or the person typed its code (``proven``: of which delivery)."""
     return {
         d.probe: d.begun_at for d in v.deliveries if d.probe and (d.number == proven or _left(d))
     }

@@ -1,7 +1,7 @@
 """Money: what messages may cost, in millionths (micros) of one currency.
 
-An estimate is reserved before a message is sent and settled by the ``cost`` of its report. At any instant what
-was spent in a window is at most ::
+An estimate is reserved before a message is sent and settled by the ``cost`` of its report. At any instant
+what was spent in a window is at most ::
 
     cap + sum over the messages in flight of max(0, true cost - reserved)
 

@@ -127,8 +127,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Withheld(Refused):
-    """Refused by this service itself, before any request: a spending cap, or a breaker. Another try may pass after
-    ``retry_after`` milliseconds."""
+    """Refused by this service itself, before any request: a spending cap, or a breaker. Another try may
+    pass after ``retry_after`` milliseconds."""
 
     retry_after: int = 0
 

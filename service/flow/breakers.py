@@ -1,5 +1,5 @@
-"""Breakers: opened where Telnyx closes a route, and closed again by a message that passes. The look at each message
-is ``begin_delivery.lua``'s."""
+"""Breakers: opened where Telnyx closes a route, and closed again by a message that passes. The look at each
+message is ``begin_delivery.lua``'s."""
 
 import structlog
 
@@ -49,8 +49,8 @@ class Breakers:
         return tried
 
     async def close_passed(self, v: Verification, *, proven: int | None = None) -> None:
-        """Close the breakers that a probe of this verification passed; ``proven``: the delivery whose code was
-        typed in."""
+        """Close the breakers that a probe of this verification passed; ``proven``: the delivery whose code
+        was typed in."""
         for route, since in passed(v, proven).items():
             event = audit.of_breaker_release(route, self._clock.now(), actor="countersign")
             if await self._store.close(route, since, event):

@@ -1,7 +1,7 @@
-"""Money: the price of each message is reserved before it is sent, settled by its report, and given back where it was
-not sent. A crash in between counts too much until the window ends, never too little."""
+"""Money: the price of each message is reserved before it is sent, settled by its report, and given back
+where it was not sent. A crash in between counts too much until the window ends, never too little."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -113,7 +113,7 @@ class Spending:
             prefix = prefix_of(self._keyring.unseal(v.key_id, v.sealed))
             await self._store.learn(prefix, v.country, price_of_part(cost, report.parts))
 
-    def figures(self, over: OverCap) -> Mapping[str, object]:
+    def figures(self, over: OverCap) -> dict[str, object]:
         """What the event of a refusal says of the cap."""
         return {
             "rule": RULE,

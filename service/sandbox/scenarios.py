@@ -42,8 +42,8 @@ class Reports(StrEnum):
 class Outcome:
     """What becomes of a message; ``final`` is its last status, ``None`` if it stays ``sent``.
 
-    ``error``: Telnyx's code, where the answer is ``REFUSED``. ``only_first_sender``, ``only_kind`` and ``only_sms`` narrow whom it befalls; the others deliver.
-    """
+    ``error``: Telnyx's code, where the answer is ``REFUSED``. ``only_first_sender``, ``only_kind`` and
+    ``only_sms`` narrow whom it befalls; the others deliver."""
 
     answer: Answer = Answer.ACCEPT
     final: str | None = "delivered"
@@ -82,7 +82,8 @@ _PLAIN = re.compile(r"00(?!00)[0-9]{2}")
 
 
 def is_outcome(digits: str) -> bool:
-    """Whether four digits stand in the table (``0001`` to ``0099`` are delivered), or it is an error's code."""
+    """Whether four digits stand in the table (``0001`` to ``0099`` are delivered), or it is an error's
+    code."""
     return digits in OUTCOMES or digits in REFUSALS or _PLAIN.fullmatch(digits) is not None
 
 

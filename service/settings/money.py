@@ -32,8 +32,8 @@ class CapSection(BaseModel):
 
 
 class MoneySection(CapSection):
-    """``[money]``: its own ``hour`` and ``day`` are about everything, those of ``apps`` and ``countries`` (``*``: each
-    country that is not listed) about one. Amounts are in ``currency``."""
+    """``[money]``: its own ``hour`` and ``day`` are about everything, those of ``apps`` and ``countries``
+    (``*``: each country that is not listed) about one. Amounts are in ``currency``."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     default_price: _Amount = Decimal("0.1")
@@ -66,8 +66,8 @@ class MoneySection(CapSection):
 
 
 class BreakerSection(BaseModel):
-    """``[guard.breaker]``, in seconds: the first time that a route rests, the longest, and how often a message is then
-    tried."""
+    """``[guard.breaker]``, in seconds: the first time that a route rests, the longest, and how often a
+    message is then tried."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

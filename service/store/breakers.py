@@ -1,5 +1,5 @@
-"""Breakers: one hash that decides (partition 00), and a copy of who is open in each partition, where each message
-is looked at anyway."""
+"""Breakers: one hash that decides (partition 00), and a copy of who is open in each partition, where each
+message is looked at anyway."""
 
 import json
 from collections.abc import Mapping
@@ -10,16 +10,17 @@ from service.domain.breaker import FORGOTTEN, MOST, BreakerPolicy
 from service.store import keys
 from service.store.connection import Connection
 from service.store.records import dump, pairs
-from service.store.scripts import Scripts
+from service.store.scripts import Names, Scripts
 
+_ABOUT: tuple[str, ...] = ("app", "country", "masked")
 _DECIDES = {"breakers": keys.BREAKERS}
 _AUDITED = {**_DECIDES, "audit": f"{keys.prefix(0)}audit"}
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An open breaker: until when (milliseconds), for which time in a row, for which code of Telnyx's, and about
-    whom it was opened. After ``until`` single messages are tried."""
+    """An open breaker: until when (milliseconds), for which time in a row, for which code of Telnyx's, and
+    about whom it was opened. After ``until`` single messages are tried."""
 
     route: str
     until: int
@@ -60,7 +61,7 @@ class BreakerStore:
 
     async def may_try(self, route: str, now: int, pause: int) -> bool:
         """Whether one message may go through an open breaker; no other may for ``pause`` milliseconds."""
-        args = {"route": route, "now": now, "pause": pause}
+        args: Names = {"route": route, "now": now, "pause": pause}
         reply = await self._scripts.run("try_breaker", _DECIDES, args)
         if reply[0] == "closed":
             await self._tell(("HDEL", route))
@@ -68,7 +69,7 @@ class BreakerStore:
 
     async def close(self, route: str, since: int, event: Event) -> bool:
         """Close a breaker that was not opened after ``since``; ``False`` if there is none."""
-        args = {"route": route, "since": since, "event": dump(event)}
+        args: Names = {"route": route, "since": since, "event": dump(event)}
         reply = await self._scripts.run("close_breaker", _AUDITED, args)
         if reply[0] != "ok":
             return False
@@ -95,6 +96,6 @@ def _keep(policy: BreakerPolicy) -> int:
 
 
 def _read(route: str, entry: dict[str, object]) -> Open:
-    about = {name: str(entry[name]) for name in ("app", "country", "masked") if name in entry}
+    about = {name: str(entry[name]) for name in _ABOUT if name in entry}
     until, strikes = int(str(entry["open_until"])), int(str(entry["strikes"]))
     return Open(route, until, strikes, str(entry["code"]), about)

@@ -1,7 +1,8 @@
 """Prices that were learnt, and what is reserved and spent against caps.
 
-Prices and caps lie in the partitions of their keyed digests; a reservation lies beside its cap, so that it is made,
-settled and given back in one step. Each is kept in the currency that it is in: another one knows nothing of it."""
+Prices and caps lie in the partitions of their keyed digests; a reservation lies beside its cap, so that it
+is made, settled and given back in one step. Each is kept in the currency that it is in: another one knows
+nothing of it."""
 
 from collections.abc import Callable, Sequence
 

@@ -187,8 +187,8 @@ class VerificationStore:
         *,
         routes: Sequence[str] = (),
     ) -> str | Tripped:
-        """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``; or the first of
-        the ``routes`` whose breaker is open. Only ``ok`` allows the POST."""
+        """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``; or the
+        first of the ``routes`` whose breaker is open. Only ``ok`` allows the POST."""
         v, k = claim.verification, VerificationKeys(claim.verification.id)
         reply = await self._scripts.run(
             "begin_delivery",
