@@ -105,12 +105,6 @@ class Metrics:
             ["change"],
             registry=registry,
         )
-        self._spent = Counter(
-            "countersign_spent",
-            "What reports said that messages cost, in the currency of [money]",
-            ["country"],
-            registry=registry,
-        )
         self._costs_ignored = Counter(
             "countersign_costs_ignored",
             "Costs in another currency, or that are no amount",
@@ -207,9 +201,6 @@ class Metrics:
     def breaker(self, change: str) -> None:
         """``opened``, ``closed``, ``tried`` or ``held``."""
         self._breakers.labels(change).inc()
-
-    def spent(self, country: str, amount: float) -> None:
-        self._spent.labels(country).inc(amount)
 
     def cost_ignored(self, reason: str) -> None:
         self._costs_ignored.labels(reason).inc()

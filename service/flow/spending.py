@@ -10,7 +10,6 @@ from service.domain import audit
 from service.domain.audit import EventType
 from service.domain.keyring import Keyring
 from service.domain.money import (
-    MICROS,
     MoneyPolicy,
     OverCap,
     price_of_part,
@@ -107,7 +106,6 @@ class Spending:
             self._metrics.cost_ignored(reason)
             log.warning("money.cost_ignored", reason=reason, verification=v.id)
             return
-        self._metrics.spent(v.country, cost / MICROS)
         await self._settle(v.app, v.country, _member(v.id, number), cost)
         if cost:  # What failed may cost nothing, which says nothing of the price.
             prefix = prefix_of(self._keyring.unseal(v.key_id, v.sealed))

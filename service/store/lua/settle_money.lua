@@ -11,5 +11,7 @@ if cost == '' then
 else
   redis.call('SET', held, cost .. ':' .. at, 'KEEPTTL')
 end
+-- Gone with the windows that it kept, if the caps have shorter ones now.
+if redis.call('EXISTS', money) == 0 then return { 'gone' } end
 book(money, windows, tonumber(cost == '' and '0' or cost) - tonumber(reserved), tonumber(at))
 return { 'ok' }
