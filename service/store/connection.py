@@ -5,6 +5,7 @@ what a second run would mean.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +23,7 @@ from redis.exceptions import (
 )
 
 from service.domain.errors import UnavailableError
+from service.store.link import Command, Link, read_address
 
 CONNECT_TIMEOUT = 1.0
 ANSWER_TIMEOUT = 2.0
@@ -52,8 +54,13 @@ class Tls:
 class Connection:
     """Commands to the server. Whatever goes wrong on the way is an ``UnavailableError``."""
 
-    def __init__(self, client: "Redis[str] | RedisCluster[str]") -> None:  # type: ignore[type-arg]
+    def __init__(
+        self,
+        client: "Redis[str] | RedisCluster[str]",  # type: ignore[type-arg]
+        link: Link | None,
+    ) -> None:
         self._client = client
+        self._link = link
 
     @classmethod
     async def open(cls, url: str, tls: Tls | None = None) -> "Connection":
@@ -64,7 +71,7 @@ class Connection:
             UnavailableError: the server does not answer.
             StoreSetupError: the URL has another scheme, or says what belongs into ``tls``.
         """
-        connection = cls(_client(url, tls or Tls()))
+        connection = cls(*_clients(url, tls or Tls()))
         try:
             await connection.ping()
         except BaseException:
@@ -79,23 +86,34 @@ class Connection:
         await self.command("PING")
 
     async def close(self) -> None:
+        if self._link is not None:
+            self._link.drop()
         await self._client.aclose()
 
     async def command(self, *parts: str | float | bytes) -> Any:
-        return await self._guard(self._client.execute_command(*parts))
+        """Run one command. Raises NoScriptError if it names a script that the server does not know."""
+        if self._link is None:
+            return await self._guard(self._client.execute_command(*parts))
+        (reply,) = await self._guard(self._ask(self._link, [parts]))
+        return reply
 
-    async def commands(self, batch: Sequence[Sequence[str | float | bytes]]) -> list[Any]:
+    async def commands(self, batch: Sequence[Command]) -> list[Any]:
         """Several independent commands in one round trip (on a Cluster: one to each server)."""
-        if isinstance(self._client, RedisCluster):
+        if self._link is None:
             found: list[Any] = []
             for start in range(0, len(batch), _CLUSTER_AT_ONCE):
                 some = batch[start : start + _CLUSTER_AT_ONCE]
                 found += await asyncio.gather(*(self.command(*parts) for parts in some))
             return found
-        pipeline = self._client.pipeline(transaction=False)
-        for parts in batch:
-            pipeline.execute_command(*parts)
-        return cast("list[Any]", await self._guard(pipeline.execute()))
+        return cast("list[Any]", await self._guard(self._ask(self._link, batch)))
+
+    async def _ask(self, link: Link, batch: Sequence[Command]) -> list[Any]:
+        """The replies of all; the first error among them is raised, a missing script last."""
+        replies = await link.ask(batch)
+        refused = [reply for reply in replies if isinstance(reply, ResponseError)]
+        for error in sorted(refused, key=lambda one: isinstance(one, NoScriptError)):
+            raise error
+        return replies
 
     async def scan(self, pattern: str) -> AsyncIterator[str]:
         """Every key that matches, each at least once, read in small steps that hold nobody up."""
@@ -105,36 +123,30 @@ class Connection:
 
     async def evalsha(self, sha: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         """Run a loaded script. Raises NoScriptError if the server does not know it."""
-        return await self._guard(self._client.evalsha(sha, len(keys), *keys, *args))
+        return await self.command("EVALSHA", sha, len(keys), *keys, *args)
 
-    async def evalshas(self, batch: Sequence[Sequence[str | float | bytes]]) -> list[Any]:
+    async def evalshas(self, batch: Sequence[Command]) -> list[Any]:
         """Several EVALSHA in one round trip; ``None`` for each whose script the server does not know."""
-        if isinstance(self._client, RedisCluster):
+        if self._link is None:
             return list(await asyncio.gather(*(self._known(parts) for parts in batch)))
-        return cast("list[Any]", await self._guard(self._all_known(self._client, batch)))
+        return cast("list[Any]", await self._guard(self._all_known(self._link, batch)))
 
-    async def _known(self, parts: Sequence[str | float | bytes]) -> Any:
+    async def _known(self, parts: Command) -> Any:
         try:
             return await self.command(*parts)
         except NoScriptError:
             return None
 
-    async def _all_known(
-        self,
-        client: "Redis[str]",  # type: ignore[type-arg]
-        batch: Sequence[Sequence[str | float | bytes]],
-    ) -> list[Any]:
-        pipeline = client.pipeline(transaction=False)
-        for parts in batch:
-            pipeline.execute_command(*parts)
-        replies: list[Any] = await pipeline.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception) and not isinstance(reply, NoScriptError):
+    async def _all_known(self, link: Link, batch: Sequence[Command]) -> list[Any]:
+        replies = await link.ask(batch)
+        known = [None if isinstance(reply, NoScriptError) else reply for reply in replies]
+        for reply in known:
+            if isinstance(reply, ResponseError):
                 raise reply
-        return [None if isinstance(reply, NoScriptError) else reply for reply in replies]
+        return known
 
     async def eval(self, source: str, keys: Sequence[str], args: Sequence[str]) -> Any:
-        return await self._guard(self._client.eval(source, len(keys), *keys, *args))
+        return await self.command("EVAL", source, len(keys), *keys, *args)
 
     async def time(self) -> int:
         """The server's time in milliseconds since the epoch (any one server of a Cluster)."""
@@ -205,6 +217,25 @@ _TRANSIENT = (
 
 def _unavailable() -> UnavailableError:
     return UnavailableError("The store does not answer; try again.", _RETRY_AFTER)
+
+
+def _clients(url: str, tls: Tls) -> "tuple[Redis[str] | RedisCluster[str], Link | None]":  # type: ignore[type-arg]
+    """redis-py's client, and for one server the link that takes what is asked often."""
+    client = _client(url, tls)
+    if isinstance(client, RedisCluster):
+        return client, None
+    context = _context(tls) if url.startswith("rediss") else None
+    link = Link(
+        read_address(url, context), connect_timeout=CONNECT_TIMEOUT, answer_timeout=ANSWER_TIMEOUT
+    )
+    return client, link
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    if tls.cert_file is not None:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
 
 
 def _client(url: str, tls: Tls) -> "Redis[str] | RedisCluster[str]":  # type: ignore[type-arg]

@@ -98,8 +98,8 @@ class Syncing:
         found = []
         for partition in range(keys.PARTITIONS):
             audit = f"{keys.prefix(partition)}audit"
-            for _, fields in await self.connection.command("XRANGE", audit, "-", "+"):
-                event = json.loads(fields["event"])
+            for _, (_, stored) in await self.connection.command("XRANGE", audit, "-", "+"):
+                event = json.loads(stored)
                 found += [event] if event["type"] == kind else []
         return found
 
