@@ -159,7 +159,7 @@ class _Message:
 
 
 CAP = 1_000
-DEFAULT = 20
+DEFAULT = 30
 _costs = st.integers(1, 400)
 _turns = st.lists(
     st.one_of(
