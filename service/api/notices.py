@@ -18,7 +18,6 @@ from service.api.verifications import (
     to_delivery_answer,
 )
 from service.domain.notice import NoticeStatus, notice_status
-from service.domain.recipient import parse_recipient
 from service.domain.verification import Verification
 from service.flow.notices import NoticeRequest
 from service.store.api_keys import Scope
@@ -84,7 +83,7 @@ class Notices(Controller):
         wanted = NoticeRequest(
             app=key.app,
             actor=key.id,
-            recipient=parse_recipient(body.to),
+            recipient=body.to,
             event=body.event,
             send_at=_milliseconds(body.send_at),
             senders=tuple(body.senders) if body.senders is not None else None,

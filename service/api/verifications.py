@@ -5,7 +5,15 @@ from typing import Annotated, Any, Self
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
@@ -18,7 +26,7 @@ from service.domain.code import MAX_LENGTH, MIN_LENGTH, Code, read_code
 from service.domain.errors import InvalidRequestError
 from service.domain.guard import network_of
 from service.domain.plan import SenderKind
-from service.domain.recipient import parse_recipient
+from service.domain.recipient import Recipient, parse_recipient
 from service.domain.text import Transaction, check_app_hash, web_host
 from service.domain.verification import Delivery, DeliveryStatus, Reason, Status, Verification
 from service.flow.idempotency import Idempotency
@@ -41,10 +49,22 @@ class TransactionBody(RequestModel):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
+def _read_number(to: object) -> Recipient:
+    if not isinstance(to, str):
+        raise ValueError("must be a string")  # noqa: TRY004 - pydantic names the field only then
+    return parse_recipient(to)
+
+
 class MessageBody(RequestModel):
     """What every message to a person needs."""
 
-    to: Annotated[str, Field(description="The recipient, E.164.", examples=["+12025550123"])]
+    to: Annotated[
+        Recipient,
+        PlainValidator(_read_number),
+        PlainSerializer(lambda recipient: recipient.e164, return_type=str),
+        WithJsonSchema({"type": "string"}),
+        Field(description="The recipient, E.164.", examples=["+12025550123"]),
+    ]
     senders: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] | None,
         Field(
@@ -60,16 +80,10 @@ class MessageBody(RequestModel):
         dict[_MetadataName, _MetadataValue], Field(max_length=_MAX_METADATA, default_factory=dict)
     ]
 
-    @field_validator("to")
-    @classmethod
-    def _is_number(cls, to: str) -> str:
-        parse_recipient(to)
-        return to
-
     @model_validator(mode="after")
     def _number_stands_in_to_alone(self) -> Self:
         # Everything else is stored and shown as it is.
-        if any(self.to[1:] in value for value in self.metadata.values()):
+        if any(self.to.e164[1:] in value for value in self.metadata.values()):
             raise ValueError("metadata must not contain the number: it is kept in clear")
         return self
 
@@ -134,13 +148,13 @@ class StartBody(MessageBody):
 
     @model_validator(mode="after")
     def _nonce_is_not_the_number(self) -> Self:
-        if self.nonce is not None and self.to[1:] in self.nonce:
+        if self.nonce is not None and self.to.e164[1:] in self.nonce:
             raise ValueError("nonce must not contain the number: it is kept in clear")
         return self
 
     @model_validator(mode="after")
     def _number_stands_not_in_the_url(self) -> Self:
-        if self.callback_url is not None and self.to[1:] in self.callback_url:
+        if self.callback_url is not None and self.to.e164[1:] in self.callback_url:
             raise ValueError("callback_url must not contain the number: it is kept in clear")
         return self
 
@@ -370,7 +384,7 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
     return StartRequest(
         app=app,
         actor=actor,
-        recipient=parse_recipient(body.to),
+        recipient=body.to,
         purpose=body.purpose,
         code_length=body.code_length or parts.code_length,
         ttl=(body.ttl or parts.ttl) * 1000,

@@ -89,12 +89,16 @@ def is_e164(text: str) -> bool:
 
 def mask(e164: str) -> str:
     """Hide all of an E.164 number but its country code and last two digits."""
-    try:
-        country_code = str(phonenumbers.parse(e164, None).country_code or "")
-    except phonenumbers.NumberParseException:
-        country_code = ""
+    country_code = _calling_code(e164)
     hidden = len(e164) - 1 - len(country_code) - 2
     return f"+{country_code}{'*' * max(hidden, 0)}{e164[-2:]}"
+
+
+def _calling_code(e164: str) -> str:
+    """No calling code is the beginning of another (ITU-T E.164)."""
+    codes = (e164[1:length] for length in range(2, 5))
+    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return next((code for code in codes if code.isdecimal() and int(code) in known), "")
 
 
 def parse_recipient(text: str) -> Recipient:

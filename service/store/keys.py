@@ -28,8 +28,11 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
+_PREFIXES = tuple(f"cs:{{{partition:02d}}}:" for partition in range(PARTITIONS))
+
+
 def prefix(partition: int) -> str:
-    return f"cs:{{{partition:02d}}}:"
+    return _PREFIXES[partition]
 
 
 def new_id(recipient_id: str, of: str = VERIFICATION) -> str:

@@ -4,9 +4,9 @@ Fields: ``base`` (what the start fixed), ``d1`` ... (a delivery begun), ``o1`` (
 was reconciled), ``r1:<event>`` (its reports), and the counters that scripts keep.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from service.domain.plan import Sender, SenderKind
@@ -45,9 +45,16 @@ _OUTCOMES = {
 _OUTCOME_WORDS = {kind: word for word, kind in _OUTCOMES.items()}
 
 
+def _members(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_members)
+
+
 def dump(value: object) -> str:
-    """Compact JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """Compact JSON; a dataclass becomes an object of its fields."""
+    return _ENCODER.encode(value)
 
 
 def pairs(flat: object) -> dict[str, str]:
@@ -67,11 +74,11 @@ def dump_base(v: Verification) -> str:
     if v.clients:
         base["clients"] = v.clients
     if v.tracked is not None:
-        base["tracked"] = asdict(v.tracked)
+        base["tracked"] = v.tracked
     if v.transaction is not None:
-        base["transaction"] = asdict(v.transaction)
+        base["transaction"] = v.transaction
     if v.notice is not None:
-        base["notice"] = asdict(v.notice)
+        base["notice"] = v.notice
     return dump(base)
 
 
@@ -88,11 +95,11 @@ def dump_delivery(delivery: Delivery) -> str:
 
 
 def dump_outcome(outcome: Outcome) -> str:
-    return dump({"is": _OUTCOME_WORDS[type(outcome)], **asdict(outcome)})
+    return dump({"is": _OUTCOME_WORDS[type(outcome)], **_members(outcome)})
 
 
 def dump_report(report: Report) -> str:
-    found = {name: value for name, value in asdict(report).items() if value not in (None, ())}
+    found = {name: value for name, value in _members(report).items() if value not in (None, ())}
     del found["event_id"]  # it is the field's name
     return dump(found)
 

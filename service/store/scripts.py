@@ -38,6 +38,20 @@ class Script:
     source: str
     sha: str
 
+    def ordered(self, keys: Names, args: Names) -> tuple[list[str], list[str]]:
+        """Keys and arguments in the script's order. Raises TypeError if the names differ from its."""
+        try:
+            if len(keys) == len(self.keys) and len(args) == len(self.args):
+                return [str(keys[name]) for name in self.keys], [
+                    str(args[name]) for name in self.args
+                ]
+        except KeyError:
+            pass
+        raise TypeError(
+            f"{self.name}.lua takes keys {self.keys} and args {self.args}, "
+            f"not {tuple(keys)} and {tuple(args)}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -63,7 +77,7 @@ class Scripts:
             UnavailableError: the server did not answer; the script may have run.
         """
         script = self._scripts[name]
-        key_list, arg_list = _ordered(script, keys, args)
+        key_list, arg_list = script.ordered(keys, args)
         try:
             reply = await self._connection.evalsha(script.sha, key_list, arg_list)
         except NoScriptError:
@@ -77,7 +91,7 @@ class Scripts:
         batch: list[list[str | float | bytes]] = []
         for call in calls:
             script = self._scripts[call.script]
-            key_list, arg_list = _ordered(script, call.keys, call.args)
+            key_list, arg_list = script.ordered(call.keys, call.args)
             batch.append(["EVALSHA", script.sha, len(key_list), *key_list, *arg_list])
         replies = await self._connection.evalshas(batch)
         # Each run counts, so only what did not run is run again.
@@ -128,12 +142,3 @@ def _included(names: str, includes: Mapping[str, str]) -> list[str]:
         header = dict(_HEADER.findall(includes[name]))
         found += [*_included(header.get("include", ""), includes), includes[name]]
     return found
-
-
-def _ordered(script: Script, keys: Names, args: Names) -> tuple[list[str], list[str]]:
-    if keys.keys() != set(script.keys) or args.keys() != set(script.args):
-        raise TypeError(
-            f"{script.name}.lua takes keys {script.keys} and args {script.args}, "
-            f"not {tuple(keys)} and {tuple(args)}"
-        )
-    return [str(keys[name]) for name in script.keys], [str(args[name]) for name in script.args]

@@ -5,6 +5,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from service.telnyx.transport import Transport
+
 NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What surely never reached Telnyx."""
 
@@ -39,8 +41,8 @@ def open_http(config: TelnyxConfig) -> httpx.AsyncClient:
             write=config.write_timeout,
             pool=config.pool_timeout,
         ),
-        limits=httpx.Limits(
-            max_connections=config.connections, max_keepalive_connections=config.connections
+        transport=Transport(
+            tls=httpx.create_ssl_context(trust_env=False), connections=config.connections
         ),
         trust_env=False,
         follow_redirects=False,
