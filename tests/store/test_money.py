@@ -20,7 +20,7 @@ HOUR, DAY = 3_600, 86_400
 PREFIX, COUNTRY = "+4477009", "GB"
 PRICE = 100
 on_one_store = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
