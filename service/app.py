@@ -18,6 +18,7 @@ from service.clock import Clock, SystemClock
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.flow.advance import Advance
+from service.flow.breakers import Breakers
 from service.flow.facts import Facts
 from service.flow.guard import Guard
 from service.flow.hashing import HashPool
@@ -26,17 +27,20 @@ from service.flow.lookups import Lookups
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
+from service.flow.spending import Spending
 from service.flow.start import Start
 from service.flow.statistics import Statistics
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
+from service.store.breakers import BreakerStore
 from service.store.callbacks import CallbackStore
 from service.store.connection import Connection
 from service.store.limits import LimitStore
 from service.store.lines import LineStore
 from service.store.lookup import open_keyring
+from service.store.money import MoneyStore
 from service.store.opt_out_sync import OptOutSyncStore
 from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
@@ -175,12 +179,31 @@ def _join(
             clock=clock,
             metrics=metrics,
         )
+    limit_store = LimitStore(connection, scripts, keyring.digest)
+    money = settings.money.policy()
+    spending = Spending(
+        store=MoneyStore(scripts, keyring.digest, currency=money.currency),
+        limits=limit_store,
+        policy=money,
+        keyring=keyring,
+        clock=clock,
+        metrics=metrics,
+    )
+    breakers = Breakers(
+        store=BreakerStore(connection, scripts),
+        policy=settings.guard.breaker.policy(),
+        keyring=keyring,
+        clock=clock,
+        metrics=metrics,
+    )
     advance = Advance(
         store=store,
         recipients=recipients,
         telnyx=telnyx,
         hashing=hashing,
         keyring=keyring,
+        spending=spending,
+        breakers=breakers,
         policy=policy,
         scopes=scopes,
         messages=messages,
@@ -189,7 +212,6 @@ def _join(
         uniform=uniform,
         lookups=lookups if uniform else None,  # Otherwise the guard asks, before it answers.
     )
-    limit_store = LimitStore(connection, scripts, keyring.digest)
     pumping = Pumping(
         store=PumpingStore(connection, scripts),
         limits=limit_store,
@@ -204,6 +226,7 @@ def _join(
         advance=advance,
         tasks=tasks,
         pumping=pumping,
+        spending=spending,
         keyring=keyring,
         policy=policy,
         scopes=scopes,
@@ -218,6 +241,7 @@ def _join(
         rules=rules,
         pumping=pumping,
         lookups=lookups,
+        spending=spending,
         clock=clock,
         metrics=metrics,
     )
@@ -243,6 +267,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         pumping=pumping,
+        breakers=breakers,
         tasks=tasks,
         issuer=settings.public_url,
         clock=clock,

@@ -108,6 +108,18 @@ class Metrics:
             "Suspected messages that were sent (record_only), and whose code was proven",
             registry=registry,
         )
+        self._breakers = Counter(
+            "countersign_breakers",
+            "Breakers opened, closed, and messages tried or held at an open one",
+            ["change"],
+            registry=registry,
+        )
+        self._costs_ignored = Counter(
+            "countersign_costs_ignored",
+            "Costs in another currency, or that are no amount",
+            ["reason"],
+            registry=registry,
+        )
         self._keys_refused = Counter(
             "countersign_keys_refused", "Requests without a good API key", registry=registry
         )
@@ -200,6 +212,13 @@ class Metrics:
 
     def suspected_proven(self) -> None:
         self._suspected_proven.inc()
+
+    def breaker(self, change: str) -> None:
+        """``opened``, ``closed``, ``tried`` or ``held``."""
+        self._breakers.labels(change).inc()
+
+    def cost_ignored(self, reason: str) -> None:
+        self._costs_ignored.labels(reason).inc()
 
     def key_refused(self) -> None:
         self._keys_refused.inc()

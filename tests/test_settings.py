@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
+from service.domain.money import Budget, Cap
 from service.settings import SettingsError, load_settings
 from tests.harness import UP_TOML
 
@@ -127,6 +128,52 @@ def test_a_guard_that_would_not_guard_is_refused(tmp_path: Path, text: str, said
     config = _config(tmp_path, f"{PUBLIC}{UP_TOML.read_text()}\n{text}\n")
     with pytest.raises(SettingsError, match=said):
         load_settings(config, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[money]\nhour = 0", "money.hour"),
+        ("[money]\nhour = inf", "money.hour"),
+        ("[money]\nhour = 10\nday = 5", "hour is more than day"),
+        ("[money.apps]\nshop = 5", "money.apps.shop"),
+        ("[money.apps.shop]\nweek = 5", "money.apps.shop.week"),
+        ("[money.countries.Nigeria]\nhour = 5", "money.countries"),
+        ("[money.countries.NG]\nhour = 0.05", r"countries\.NG\.hour is less than default_price"),
+        ('[money]\ncurrency = "dollars"', "money.currency"),
+        ("[guard.breaker]\nhold = 0", "guard.breaker.hold"),
+    ],
+)
+def test_a_cap_that_would_not_be_one_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    config = _config(tmp_path, f"{PUBLIC}{UP_TOML.read_text()}\n{text}\n")
+    with pytest.raises(SettingsError, match=said):
+        load_settings(config, ENVIRON)
+
+
+def test_caps_are_of_everything_of_apps_and_of_countries(tmp_path: Path) -> None:
+    text = """
+        [money]
+        hour = 50.0
+        day = 500
+        [money.apps.shop]
+        hour = 20.5
+        [money.countries]
+        NG = { day = 10 }
+        "*" = { hour = 5 }
+    """
+    config = _config(tmp_path, PUBLIC + UP_TOML.read_text() + text)
+    policy = load_settings(config, ENVIRON).money.policy()
+    total = Cap("spend", "", (Budget(50_000_000, 3600), Budget(500_000_000, 86_400)))
+    nigeria = Cap("spend_country", "NG", (Budget(10_000_000, 86_400),))
+    elsewhere = Cap("spend_country", "SE", (Budget(5_000_000, 3600),))
+    shop = Cap("spend_app", "shop", (Budget(20_500_000, 3600),))
+    assert policy.caps("shop", "NG") == (total, shop, nigeria)
+    assert policy.caps("bank", "SE") == (total, elsewhere)
+    assert (
+        not load_settings(_config(tmp_path, PUBLIC + UP_TOML.read_text()), ENVIRON)
+        .money.policy()
+        .is_on
+    )
 
 
 def test_the_callers_own_limits_have_a_default(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""``countersign guard``: what the guard blocks for SMS pumping, and what it would under another policy."""
+"""``countersign guard``: what the guard blocks (SMS pumping, closed routes), and what it would block under
+another policy."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -14,18 +15,22 @@ from service.cli.telnyx.calls import AsJson, fail
 if TYPE_CHECKING:
     from service.domain.replay import Difference, Row
 
-app = typer.Typer(help="What is blocked for SMS pumping, and why.", no_args_is_help=True)
+app = typer.Typer(
+    help="What is blocked, and why: SMS pumping, and routes that Telnyx closed.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
 def blocks(as_json: AsJson = False) -> None:
-    """List what is blocked or on probation, with the figures at which it tripped. Needs REDIS_URL."""
+    """List what is blocked or on probation, with the figures at which it tripped, and each open breaker.
+    Needs REDIS_URL."""
     _on_store(_blocks(as_json=as_json))
 
 
 @app.command()
 def release(key: Annotated[str, typer.Argument(help="As shown by: guard blocks.")]) -> None:
-    """End a block and its probation. Needs REDIS_URL."""
+    """End a block and its probation, or close a breaker. Needs REDIS_URL."""
     _on_store(_release(key))
 
 
@@ -64,15 +69,21 @@ async def _blocks(*, as_json: bool) -> None:
     from service.cli.output import print_json, print_table
     from service.cli.store import open_store
     from service.clock import SystemClock
+    from service.domain.breaker import RULE
+    from service.store.breakers import BreakerStore
     from service.store.pumping import PumpingStore
     from service.store.scripts import Scripts
 
     now = SystemClock().now()
     async with open_store() as connection:
         found = await PumpingStore(connection, Scripts(connection)).blocks(now)
+        opened = await BreakerStore(connection, Scripts(connection)).opened()
     if as_json:
         for one in found:
             print_json({"key": one.name, **asdict(one.block), **one.about, "now": now})
+        for breaker in opened:
+            figures = {"until": breaker.until, "strikes": breaker.strikes, "code": breaker.code}
+            print_json({"key": f"{RULE}:{breaker.route}", **figures, **breaker.about, "now": now})
         return
     print_table(
         ("key", "state", "until", "strikes", "window", "sent", "proven", "threshold", "tripped by"),
@@ -80,7 +91,7 @@ async def _blocks(*, as_json: bool) -> None:
             (
                 one.name,
                 "blocked" if now < one.block.until else "probation",
-                datetime.fromtimestamp(one.block.until / 1000, UTC).isoformat(timespec="seconds"),
+                _instant(one.block.until),
                 *(one.block.strikes, f"{one.block.window} s"),
                 *(one.block.sent, one.block.proven, one.block.threshold),
                 " ".join(one.about[name] for name in ("app", "country", "masked")),
@@ -88,20 +99,52 @@ async def _blocks(*, as_json: bool) -> None:
             for one in found
         ],
     )
+    if opened:
+        print_table(
+            ("key", "state", "until", "strikes", "code", "opened by"),
+            [
+                (
+                    f"{RULE}:{breaker.route}",
+                    "open" if now < breaker.until else "tried",
+                    _instant(breaker.until),
+                    *(breaker.strikes, breaker.code),
+                    " ".join(breaker.about.values()),
+                )
+                for breaker in opened
+            ],
+            title="Breakers",
+        )
+
+
+def _instant(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
 
 
 async def _release(key: str) -> None:
     from service.cli.store import open_store
     from service.clock import SystemClock
-    from service.domain.audit import of_release
+    from service.domain.audit import of_breaker_release, of_release
+    from service.domain.breaker import RULE
     from service.domain.pumping import Dimension
+    from service.store.breakers import BreakerStore
     from service.store.keys import is_digest
     from service.store.pumping import PumpingStore
     from service.store.scripts import Scripts
 
     dimension, _, digest = key.partition(":")
+    if dimension == RULE:
+        async with open_store() as connection:
+            now, breakers = SystemClock().now(), BreakerStore(connection, Scripts(connection))
+            event = of_breaker_release(digest, now, actor="operator")
+            if not await breakers.close(digest, now, event):
+                fail("there is no such breaker; see: countersign guard blocks")
+        typer.echo(f"{key} is released")
+        return
     if dimension not in set(Dimension) or not is_digest(digest):
-        fail("a key is a dimension, ':' and 32 hexadecimal digits, as shown by: guard blocks")
+        fail(
+            "a key is a dimension, ':' and 32 hexadecimal digits, or breaker:<route>, as shown by: "
+            "guard blocks"
+        )
     async with open_store() as connection:
         event = of_release(key, SystemClock().now(), actor="operator")
         store = PumpingStore(connection, Scripts(connection))

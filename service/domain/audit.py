@@ -7,11 +7,13 @@ look-up id and mask; codes and texts never do.
 from collections.abc import Mapping
 from enum import StrEnum
 
+from service.domain import breaker
 from service.domain.pumping import RULE, Suspicion
 from service.domain.recipient import Recipient
 from service.domain.verification import (
     Accepted,
     Delivery,
+    HeldBack,
     NotSent,
     Outcome,
     Reason,
@@ -68,6 +70,7 @@ _TALLIED = {
 _OUTCOME_TYPES = {
     Accepted: EventType.DELIVERY_ACCEPTED,
     Refused: EventType.DELIVERY_REJECTED,
+    HeldBack: EventType.DELIVERY_REJECTED,
     NotSent: EventType.DELIVERY_REJECTED,
     Uncertain: EventType.DELIVERY_UNCERTAIN,
 }
@@ -142,6 +145,21 @@ def of_release(key: str, at: int, *, actor: str) -> Event:
         "rule": RULE,
         "key": key,
     }
+
+
+def of_breaker_trip(route: str, about: Mapping[str, str], at: int) -> Event:
+    """A route that is closed from now on; the script adds how often in a row, and until when."""
+    return _of_breaker(EventType.GUARD_TRIPPED, route, at, "countersign") | dict(about)
+
+
+def of_breaker_release(route: str, at: int, *, actor: str) -> Event:
+    """A message passed, or an operator opened the route."""
+    return _of_breaker(EventType.GUARD_RELEASED, route, at, actor)
+
+
+def _of_breaker(kind: EventType, route: str, at: int, actor: str) -> Event:
+    key = f"{breaker.RULE}:{route}"
+    return {"type": kind, "at": at, "actor": actor, "rule": breaker.RULE, "key": key}
 
 
 def of_attempt(kind: EventType, verification: str, app: str, at: int, actor: str) -> Event:

@@ -166,6 +166,8 @@ def _provider_busy(
 def _failed(v: Verification, last: Delivery, policy: Policy, now: int) -> Decision:
     if last.fault is Fault.RECIPIENT:
         return _fall_back(v, Reason.RECIPIENT_UNREACHABLE, policy, now, sms=False)
+    if last.fault is Fault.SPEND:
+        return _used_up(v, Reason.SPEND_LIMIT)
     refused = last.status is DeliveryStatus.REJECTED
     reason = Reason.SENDER_REJECTED if refused else Reason.DELIVERY_FAILED
     return _fall_back(v, reason, policy, now)
@@ -204,10 +206,10 @@ def _fall_back(
     return _used_up(v)
 
 
-def _used_up(v: Verification) -> Decision:
+def _used_up(v: Verification, reason: Reason = Reason.PLAN_EXHAUSTED) -> Decision:
     if all(d.status in FAILED_FOR_CERTAIN for d in v.deliveries):
-        return Close(Status.UNDELIVERABLE, Reason.PLAN_EXHAUSTED)
-    return Wait(v.expires_at, Reason.PLAN_EXHAUSTED)
+        return Close(Status.UNDELIVERABLE, reason)
+    return Wait(v.expires_at, reason)
 
 
 def _next_wrapping(v: Verification) -> Sender:

@@ -69,12 +69,17 @@ class Recipient:
     @property
     def prefix(self) -> str:
         """The number without its last four digits: the unit in which pumping comes."""
-        return self.e164[:-_LINE_DIGITS]
+        return prefix_of(self.e164)
 
     def __repr__(self) -> str:
         return f"Recipient({self.masked})"
 
     __str__ = __repr__
+
+
+def prefix_of(e164: str) -> str:
+    """As ``Recipient.prefix``, of a number that was read before."""
+    return e164[:-_LINE_DIGITS]
 
 
 def is_e164(text: str) -> bool:

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     AWAITING_REPORT = "awaiting_report"
     SCHEDULED = "scheduled"
     PLAN_EXHAUSTED = "plan_exhausted"
+    SPEND_LIMIT = "spend_limit"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     EXPIRED = "expired"
     APPROVED = "approved"
@@ -97,6 +98,7 @@ class Fault(StrEnum):
     RECIPIENT = "recipient"
     OPTED_OUT = "opted_out"
     BLOCKED = "blocked"
+    SPEND = "spend"
     OTHER = "other"
 
 
@@ -125,6 +127,14 @@ class Refused:
     at: int
     fault: Fault
     errors: tuple[ProviderError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack(Refused):
+    """Refused by this service itself, before any request: a spending cap, or a breaker. Another try may
+    pass after ``retry_after`` milliseconds."""
+
+    retry_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,12 @@ class Report:
     cost: str | None = None
     currency: str | None = None
     carrier: str | None = None
+    parts: int = 1
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing is to follow, but for a correction."""
+        return _RANK.get(self.status, 0) >= _RANK[DeliveryStatus.DELIVERY_UNCONFIRMED]
 
     @property
     def rank(self) -> tuple[int, int, str]:
@@ -184,6 +200,8 @@ class Delivery:
     reports: tuple[Report, ...] = ()
     reconciled_at: int | None = None
     proven: bool = False
+    probe: str | None = None
+    """The route whose breaker was open, and let this message through to see what becomes of it."""
 
     @property
     def report(self) -> Report | None:
@@ -287,6 +305,8 @@ class Verification:
     clients: tuple[str, ...] = ()
     callback_url: str | None = None
     tracked: Tracked | None = None
+    price: int | None = None
+    """What a message was expected to cost at the start, in micros; ``None`` without a cap in money."""
     status: Status = Status.PENDING
     closed_reason: Reason | None = None
     attempts_used: int = 0

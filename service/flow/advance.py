@@ -5,13 +5,13 @@ makes the two safe together. The plain code is a local variable of ``_send`` and
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import structlog
 
 from service.clock import Clock
 from service.domain import audit
 from service.domain.audit import EventType
+from service.domain.breaker import held
 from service.domain.code import Code, draw_code
 from service.domain.decide import Close, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
@@ -23,6 +23,8 @@ from service.domain.text import compose, with_stop_text
 from service.domain.verification import (
     Delivery,
     Fault,
+    HeldBack,
+    NotSent,
     Outcome,
     Reason,
     Refused,
@@ -30,10 +32,12 @@ from service.domain.verification import (
     Uncertain,
     Verification,
 )
+from service.flow.breakers import Breakers
 from service.flow.hashing import HashPool
 from service.flow.lookups import REASONS, Lookups
+from service.flow.spending import Spending
 from service.store.recipients import OptOut, RecipientStore
-from service.store.verifications import Claim, VerificationStore
+from service.store.verifications import Claim, Tripped, VerificationStore
 from service.telemetry import Metrics
 from service.telnyx.client import Cancellation, TelnyxClient
 
@@ -46,9 +50,6 @@ _CLOSED_TYPES = {
     Status.LOCKED: EventType.VERIFICATION_LOCKED,
     Status.UNDELIVERABLE: EventType.VERIFICATION_UNDELIVERABLE,
 }
-
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Advance:
         telnyx: TelnyxClient,
         hashing: HashPool,
         keyring: Keyring,
+        spending: Spending,
+        breakers: Breakers,
         policy: Policy,
         scopes: Scopes,
         messages: Messages,
@@ -95,6 +98,8 @@ class Advance:
         self._telnyx = telnyx
         self._hashing = hashing
         self._keyring = keyring
+        self._spending = spending
+        self._breakers = breakers
         self._policy = policy
         self._scopes = scopes
         self._messages = messages
@@ -110,6 +115,7 @@ class Advance:
 
     async def run(self, claim: Claim) -> Progress:
         """Decide and act until there is nothing to do now."""
+        await self._breakers.close_passed(claim.verification)
         current: Claim | Progress = await self._settle_abandoned(claim)
         for _ in range(_MOST_STEPS):
             if isinstance(current, Progress):
@@ -148,19 +154,26 @@ class Advance:
             return await self._wait(claim, self._clock.now() + _POOL_FULL_WAIT)
         if refusing := await self._look_up(v):
             return await self._withhold(claim, REASONS[refusing.rule], refusing)
+        if v.deliveries or self._uniform:  # Otherwise the guard reserved what a start sends.
+            over = await self._spending.reserve(v, len(v.deliveries) + 1)
+            if over is not None:
+                return await self._hold_back(claim, decision, over)
         text, digest = await self._content(claim, decision.sender)
         delivery = self._delivery(v, decision)
-        word = await self._begin(claim, delivery, digest)
-        match word:
-            case "changed":
-                return await self._reload(claim)
-            case "opted_out":
-                return claim.on(replace(v, opted_out=True))
-            case "lost":
-                return Progress(v)
+        to = self._keyring.unseal(v.key_id, v.sealed)
+        routes = self._breakers.routes(to, decision.sender).names
+        word = await self._begin(claim, delivery, digest, routes)
+        if isinstance(word, Tripped) and await self._breakers.may_try(word):
+            delivery = replace(delivery, probe=word.route)
+            others = [route for route in routes if route != word.route]
+            word = await self._begin(claim, delivery, digest, others)
+        if isinstance(word, Tripped):
+            return await self._hold_back(claim, decision, held(self._clock.now()))
+        if word != "ok":
+            return await self._not_begun(claim, word)
         outcome = await self._telnyx.send(
             decision.sender,
-            to=self._keyring.unseal(v.key_id, v.sealed),
+            to=to,
             text=text,
             webhook_url=self._webhook_url(v.id, delivery.number),
             now=self._clock.now,
@@ -173,6 +186,24 @@ class Advance:
                 begun.verification.with_outcome(delivery.number, outcome)
             )
         return settled
+
+    async def _hold_back(self, claim: Claim, decision: Send, why: HeldBack) -> Claim | Progress:
+        """Record a delivery that is not sent. It has no code: nothing could be typed in."""
+        v, delivery = claim.verification, self._delivery(claim.verification, decision)
+        word = await self._begin(claim, delivery, b"", ())
+        if word != "ok":
+            return await self._not_begun(claim, word)
+        begun = claim.on(replace(v.with_delivery(delivery), rev=v.rev + 1))
+        return await self._record(begun, delivery, why)
+
+    async def _not_begun(self, claim: Claim, word: str | Tripped) -> Claim | Progress:
+        match word:
+            case "changed":
+                return await self._reload(claim)
+            case "opted_out":
+                return claim.on(replace(claim.verification, opted_out=True))
+            case _:
+                return Progress(claim.verification)
 
     async def _content(self, claim: Claim, sender: Sender) -> tuple[str, bytes]:
         """What the sender is to send, and the digest of the code in it (of nothing, for a notice)."""
@@ -224,14 +255,18 @@ class Advance:
             begun_at=self._clock.now(),
         )
 
-    async def _begin(self, claim: Claim, delivery: Delivery, digest: bytes) -> str:
+    async def _begin(
+        self, claim: Claim, delivery: Delivery, digest: bytes, routes: Sequence[str]
+    ) -> str | Tripped:
         event = audit.of_delivery(
             EventType.DELIVERY_BEGUN, claim.verification, delivery, delivery.begun_at
         )
         resend_after = delivery.begun_at + self._messages.resend_after
         if self._uniform:  # A fallback must not show in it.
             resend_after = claim.verification.resend_after
-        return await self._store.begin_delivery(claim, delivery, digest, resend_after, event)
+        return await self._store.begin_delivery(
+            claim, delivery, digest, resend_after, event, routes=routes
+        )
 
     async def _record(self, claim: Claim, delivery: Delivery, outcome: Outcome) -> Claim | Progress:
         """Record an outcome, with the next deadline where the next decision is to wait."""
@@ -243,6 +278,8 @@ class Advance:
         due_at = upcoming.until if isinstance(upcoming, Wait) else None
         event = audit.of_outcome(v, delivery, outcome)
         word = await self._store.record_outcome(claim, delivery.number, outcome, due_at, event)
+        if isinstance(outcome, Refused | NotSent):
+            await self._spending.give_back(v, delivery.number)
         match word:
             case "ok" if due_at is not None:
                 return Progress(v, due_at)
@@ -270,6 +307,7 @@ class Advance:
         if report is not None:
             reported = audit.of_report(v.id, delivery.number, report, now, _ACTOR)
             await self._store.record_report(v.id, delivery.number, report, now, reported)
+            await self._spending.reported(v, delivery.number, report)
         event = audit.of_delivery(EventType.DELIVERY_RECONCILED, v, delivery, now)
         word = await self._store.record_reconciled(claim, delivery.number, now, event)
         return Progress(v) if word == "lost" else await self._reload(claim)
@@ -293,15 +331,14 @@ class Advance:
         if word == "changed":
             return await self._reload(claim)
         if word == "ok":
-            self._tell_closed(v, decision)
+            await self._tell_closed(v, decision)
             v = replace(v, status=decision.status, closed_reason=decision.reason)
         return Progress(v)
 
-    def _tell_closed(self, v: Verification, decision: Close) -> None:
+    async def _tell_closed(self, v: Verification, decision: Close) -> None:
         self._metrics.closed(decision.status, decision.reason)
         if decision.reason is Reason.PROVIDER_BLOCKED:
-            # Suspected traffic inflation, or the spend cap: somebody has to look at the account.
-            log.error("alarm.provider_blocked", verification=v.id, country=v.country)
+            await self._breakers.blocked(v)
 
     async def _withhold(
         self, claim: Claim, reason: Reason, refusing: Finding | None = None
@@ -315,7 +352,7 @@ class Advance:
         if word == "changed":
             return await self._reload(claim)
         if word == "ok":
-            self._tell_closed(v, Close(Status.UNDELIVERABLE, reason))
+            await self._tell_closed(v, Close(Status.UNDELIVERABLE, reason))
         return Progress(replace(v, withheld=reason), v.expires_at)
 
     async def _take_back(self, v: Verification) -> bool:

@@ -20,15 +20,25 @@ from service.domain.keyring import Keyring
 from service.domain.opt_out import Request, read_request
 from service.domain.opt_out_scope import Scopes
 from service.domain.recipient import InvalidNumberError, Recipient, parse_recipient
-from service.domain.verification import Reason, Report, Status, Verification
+from service.domain.verification import (
+    Delivery,
+    Fault,
+    HeldBack,
+    Reason,
+    Report,
+    Status,
+    Verification,
+)
 from service.flow.advance import Advance
 from service.flow.pumping import Pumping
+from service.flow.spending import Spending
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.keys import is_id
 from service.store.recipients import OptOut, RecipientStore
 from service.store.scripts import Reply
 from service.store.verifications import VerificationStore
 
+_RECORDED = ("due", "leased", "closed")
 _REF = re.compile(r"((?:ver|ntc)_[0-9]{2}[0-9a-f]{32})\.([1-9][0-9]?)\.([0-9a-f]{32})", re.ASCII)
 
 
@@ -46,6 +56,7 @@ class Facts:
         advance: Advance,
         tasks: Tasks,
         pumping: Pumping,
+        spending: Spending,
         keyring: Keyring,
         policy: Policy,
         scopes: Scopes,
@@ -60,6 +71,7 @@ class Facts:
         self._advance = advance
         self._tasks = tasks
         self._pumping = pumping
+        self._spending = spending
         self._keyring = keyring
         self._policy = policy
         self._scopes = scopes
@@ -79,7 +91,7 @@ class Facts:
         Raises:
             NotFoundError, VerificationClosedError, RecipientOptedOutError, ResendTooSoonError: as
                 their names say.
-            RateLimitedError: the verification has used up its messages.
+            RateLimitedError: the verification has used up its messages, or a spending cap held this one back.
             SuspectedFraudError: nothing is sent there for now.
         """
         v = await self.get(id_, app)
@@ -100,7 +112,9 @@ class Facts:
             await self._pumping.give_back(judged)
         _raise_unless_asked(reply)
         await self._tasks.within(self._advance(id_), SEND_BUDGET)
-        return await self.get(id_, app)
+        sent = await self.get(id_, app)
+        _raise_if_withheld(sent.deliveries[len(v.deliveries) :])
+        return sent
 
     async def _resend_uniformly(self, v: Verification, actor: str) -> Verification:
         """As ``resend``, by what the caller knows alone: times, and how often it asked. What becomes of
@@ -172,7 +186,14 @@ class Facts:
         word = await self._store.record_report(id_, number, report, now, event)
         if word == "due":
             self._tasks.spawn(self._advance(id_))
+        if word in _RECORDED and self._spending.is_on:
+            self._tasks.spawn(self._settle(id_, number, report))
         return word
+
+    async def _settle(self, id_: str, number: int, report: Report) -> None:
+        v = await self._store.get(id_)
+        if v is not None:
+            await self._spending.reported(v, number, report)
 
     async def inbound(
         self, number: str, text: str, *, profile: str | None = None, answered: str | None = None
@@ -239,6 +260,13 @@ class Facts:
             source=source,
         )
         return await self._recipients.opt_in(recipient_id, scopes, event)
+
+
+def _raise_if_withheld(made: Sequence[Delivery]) -> None:
+    for delivery in made:
+        outcome = delivery.outcome
+        if isinstance(outcome, HeldBack) and outcome.fault is Fault.SPEND:
+            raise RateLimitedError(outcome.errors[0].code, outcome.retry_after / 1000)
 
 
 def _either(read: Request | None, answered: str | None) -> Request | None:

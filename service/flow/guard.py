@@ -32,6 +32,7 @@ from service.domain.rules import Action, Finding, Rule, Rules
 from service.domain.verification import Reason
 from service.flow.lookups import REASONS, Lookups
 from service.flow.pumping import Judged, Message, Pumping
+from service.flow.spending import Spending
 from service.store.limits import LimitStore
 from service.store.scripts import Reply
 from service.telemetry import Metrics
@@ -85,6 +86,7 @@ class Passed:
     findings: tuple[dict[str, object], ...]
     judged: Judged | None = None
     refusal: Refusal | None = None
+    price: int | None = None
 
     @property
     def tracked(self) -> Tracked | None:
@@ -102,6 +104,7 @@ class Guard:
         rules: Rules,
         pumping: Pumping,
         lookups: Lookups | None,
+        spending: Spending,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -109,6 +112,7 @@ class Guard:
         self._store = store
         self._pumping = pumping
         self._lookups = lookups
+        self._spending = spending
         self._limits = limits
         self._rules = rules
         self._clock = clock
@@ -127,9 +131,10 @@ class Guard:
             await self._refused(subject, blocking.to_event())
             raise _not_allowed(blocking)
         passed = await self._count(subject, [finding.to_event() for finding in findings])
-        if self._lookups is None:
-            return passed
-        return await self._look_up(self._lookups, subject, passed)
+        if self._lookups is not None:
+            passed = await self._look_up(self._lookups, subject, passed)
+        await self._reserve(subject, passed)
+        return passed
 
     async def weigh(self, subject: Subject, *, has_route: bool) -> Passed:
         """As ``check``, for uniform answers: only the caller's own limits refuse. What depends on the
@@ -141,7 +146,9 @@ class Guard:
         blocking, findings = self._look(subject, has_route=has_route)
         keys, now, message = self._keys(subject), self._clock.now(), self._message(subject)
         calls = self._pumping.calls(message) if message is not None else []
-        taken, replies = await self._store.take_each(keys, subject.id, now, calls)
+        pricing = self._spending.calls(subject.recipient)
+        taken, found = await self._store.take_each(keys, subject.id, now, [*calls, *pricing])
+        replies, price = found[: len(calls)], self._spending.price(found[len(calls) :])
         standings = tuple(one for one in taken if isinstance(one, Standing))
         exceeded = [one for one in taken if isinstance(one, Exceeded)]
         if own := [one for one in exceeded if is_of_caller(one.limit)]:
@@ -158,7 +165,7 @@ class Guard:
         marks = [finding.to_event() for finding in findings]
         if judged is not None and (suspected := judged.to_finding()):
             marks.append(suspected)
-        return Passed(keys, standings, tuple(marks), judged, refusal)
+        return Passed(keys, standings, tuple(marks), judged, refusal, price)
 
     async def settle(self, subject: Subject, passed: Passed, *, is_withheld: bool) -> None:
         """What ``weigh`` left to be written: what sends nothing counts against the caller's limits alone."""
@@ -198,6 +205,7 @@ class Guard:
     async def give_back(self, subject: Subject, passed: Passed) -> None:
         """A script of the recipient's refused the start after all, and wrote the event."""
         await self._store.give_back(passed.counted, subject.id)
+        await self._spending.give_back_start(subject.id, subject.app, subject.recipient.country)
         await self.counted_twice(passed)
 
     async def counted_twice(self, passed: Passed) -> None:
@@ -209,6 +217,15 @@ class Guard:
         """What to raise where a limit is used up."""
         self._metrics.limited(exceeded.limit)
         return RateLimitedError.of(exceeded)
+
+    async def _reserve(self, subject: Subject, passed: Passed) -> None:
+        country = subject.recipient.country
+        over = await self._spending.reserve_start(subject.id, subject.app, country, passed.price)
+        if over is not None:
+            await self.give_back(subject, passed)
+            await self._refused(subject, self._spending.figures(over))
+            self._metrics.limited(over.limit)
+            raise RateLimitedError(over.limit, over.retry_after / 1000)
 
     def _keys(self, subject: Subject) -> tuple[LimitKey, ...]:
         if subject.client_ip is None and self._limits.client_ip:
@@ -225,11 +242,13 @@ class Guard:
     async def _count(self, subject: Subject, findings: list[dict[str, object]]) -> Passed:
         keys, now, message = self._keys(subject), self._clock.now(), self._message(subject)
         calls = self._pumping.calls(message) if message is not None else []
-        taken, replies = await self._store.take_with(keys, subject.id, now, calls)
+        pricing = self._spending.calls(subject.recipient)
+        taken, found = await self._store.take_with(keys, subject.id, now, [*calls, *pricing])
+        replies, price = found[: len(calls)], self._spending.price(found[len(calls) :])
         if isinstance(taken, Exceeded):
             raise await self._over(subject, keys, message, replies, taken)
         if message is None:
-            return Passed(keys, taken, tuple(findings))
+            return Passed(keys, taken, tuple(findings), price=price)
         try:
             judged = await self._pumping.judge(message, replies, subject.blocked(now))
         except SuspectedFraudError:
@@ -237,7 +256,7 @@ class Guard:
             raise
         if finding := judged.to_finding():
             findings.append(finding)
-        return Passed(keys, taken, tuple(findings), judged)
+        return Passed(keys, taken, tuple(findings), judged, price=price)
 
     async def _over(
         self,

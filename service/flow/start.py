@@ -345,6 +345,7 @@ class Start:
             callback_url=request.callback_url,
             tracked=passed.tracked,
             withheld=passed.refusal.reason if passed.refusal else None,
+            price=passed.price,
             resend_after=now + self._routing.resend_after,
         )
 

@@ -20,6 +20,7 @@ from service.domain.guard import Exceeded
 from service.domain.keyring import Keyring, KeyringError
 from service.domain.proof import sign_proof
 from service.domain.verification import Reason, Status, Verification
+from service.flow.breakers import Breakers
 from service.flow.hashing import HashPool
 from service.flow.pumping import Pumping
 from service.flow.tasks import Tasks
@@ -52,6 +53,7 @@ class Verify:
         hashing: HashPool,
         keyring: Keyring,
         pumping: Pumping,
+        breakers: Breakers,
         tasks: Tasks,
         issuer: str,
         clock: Clock,
@@ -63,6 +65,7 @@ class Verify:
         self._hashing = hashing
         self._keyring = keyring
         self._pumping = pumping
+        self._breakers = breakers
         self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
@@ -89,6 +92,7 @@ class Verify:
         self._metrics.attempt(v, verdict.approved, self._clock.now())
         if verdict.approved:
             self._tasks.spawn(self._pumping.prove(v))  # The answer does not wait for it.
+            self._tasks.spawn(self._breakers.close_passed(v, proven=verdict.delivery))
         return verdict
 
     async def _count(self, id_: str, app: str, actor: str) -> Attempt:

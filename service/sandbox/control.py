@@ -97,7 +97,9 @@ async def set_scenario(
     if body.to is None and body.kind is None:
         raise ControlError("give 'to', 'kind' or both")
     if not is_outcome(body.outcome):
-        raise ControlError("'outcome' must be the four digits of a magic number, such as 0100")
+        raise ControlError(
+            "'outcome' must be the four digits of a magic number, such as 0100, or 40020 or 40333"
+        )
     network.scenarios.set(body.to, body.kind, body.outcome)
     network.feed.changed(Topic.SCENARIOS)
     return Response(body.model_dump())

@@ -19,6 +19,7 @@ _CATALOGUE = {
     "10037": (503, "Service unavailable"),
     "40001": (400, "Not routable"),
     "40008": (0, "Undeliverable"),
+    "40020": (403, "Artificial traffic inflation suspected"),
     "40300": (409, "Blocked due to STOP message"),
     "40301": (400, "Unsupported message type"),
     "40302": (400, "Message too large"),
@@ -27,6 +28,7 @@ _CATALOGUE = {
     "40308": (400, "Invalid 'from' address for MMS"),
     "40310": (400, "Invalid 'to' address"),
     "40325": (422, "Invalid alphanumeric sender ID"),
+    "40333": (403, "Messaging profile spend limit reached"),
 }
 
 

@@ -27,6 +27,7 @@ class Answer(StrEnum):
     BUSY_TWICE = "busy_twice"
     LOST = "lost"
     SILENCE = "silence"
+    REFUSED = "refused"
 
 
 class Reports(StrEnum):
@@ -41,13 +42,14 @@ class Reports(StrEnum):
 class Outcome:
     """What becomes of a message; ``final`` is its last status, ``None`` if it stays ``sent``.
 
-    ``only_first_sender``, ``only_kind`` and ``only_sms`` narrow whom it befalls; the others deliver.
-    """
+    ``error``: Telnyx's code, where the answer is ``REFUSED``. ``only_first_sender``, ``only_kind`` and
+    ``only_sms`` narrow whom it befalls; the others deliver."""
 
     answer: Answer = Answer.ACCEPT
     final: str | None = "delivered"
     reports: Reports = Reports.IN_ORDER
     arrives: bool = True
+    error: str = ""
     only_first_sender: bool = False
     only_kind: Kind | None = None
     only_sms: bool = False
@@ -72,12 +74,17 @@ OUTCOMES: dict[str, Outcome] = {
     "0112": replace(_FAILED, only_kind=Kind.LONG_CODE),
     "0113": Outcome(arrives=False),
 }
+REFUSALS = {
+    code: Outcome(answer=Answer.REFUSED, error=code, arrives=False) for code in ("40020", "40333")
+}
+"""Set by hand only, by Telnyx's own code: no number ends in them."""
 _PLAIN = re.compile(r"00(?!00)[0-9]{2}")
 
 
 def is_outcome(digits: str) -> bool:
-    """Whether four digits stand in the table (``0001`` to ``0099`` are delivered)."""
-    return digits in OUTCOMES or _PLAIN.fullmatch(digits) is not None
+    """Whether four digits stand in the table (``0001`` to ``0099`` are delivered), or it is an error's
+    code."""
+    return digits in OUTCOMES or digits in REFUSALS or _PLAIN.fullmatch(digits) is not None
 
 
 class Scenarios:
@@ -106,7 +113,7 @@ class Scenarios:
         ``0100`` fails only for the first ``origin`` that tries the number, so that a fallback arrives."""
         for key in ((to, kind), (to, None), (None, kind)):
             if key in self._set:
-                found = OUTCOMES.get(self._set[key], DELIVERED)
+                found = {**OUTCOMES, **REFUSALS}.get(self._set[key], DELIVERED)
                 # Who names the kind WhatsApp means it.
                 only_sms = found.only_sms and key[1] is None
                 return self._of_kind(replace(found, only_sms=only_sms), kind)

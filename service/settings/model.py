@@ -26,6 +26,7 @@ from service.domain.rules import Action, Rules
 from service.domain.text import TextError, compose, septets, with_stop_text
 from service.flow.advance import Messages
 from service.flow.start import Routing
+from service.settings.money import MoneySection
 from service.settings.sections import (
     SECOND,
     CallbacksSection,
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     codes: CodesSection = CodesSection()
     limits: LimitsSection = LimitsSection()
     guard: GuardSection = GuardSection()
+    money: MoneySection = MoneySection()
     http: HttpSection = HttpSection()
     hash: HashSection = HashSection()
     numbers: NumbersSection = NumbersSection()

@@ -16,6 +16,7 @@ from service.domain.plan import Sender, SenderKind, Template
 from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
 from service.domain.recipient import NumberType
 from service.domain.rules import Action
+from service.settings.money import BreakerSection
 from service.store.connection import Tls
 
 SECOND = 1000
@@ -221,6 +222,7 @@ class GuardSection(Section):
     countries: dict[_Country, Action] = {}
     number_types: dict[NumberType, Action] = {}
     pumping: PumpingSection = PumpingSection()
+    breaker: BreakerSection = BreakerSection()
 
     @model_validator(mode="after")
     def _within_nist(self) -> "GuardSection":

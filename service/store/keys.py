@@ -189,6 +189,21 @@ def tally(dimension: str, digest: str) -> str:
     return f"{prefix(partition_of(digest))}t:{dimension}:{digest}"
 
 
+def money(limit: str, digest: str) -> str:
+    """What is reserved and spent against a cap; each reservation's key begins with it."""
+    return f"{prefix(partition_of(digest))}m:{limit}:{digest}"
+
+
+def price(digest: str) -> str:
+    """The price of a prefix or a country."""
+    return f"{prefix(partition_of(digest))}mp:{digest}"
+
+
+def open_breakers(partition: int) -> str:
+    """The partition's copy of the routes whose breaker is open, and until when."""
+    return f"{prefix(partition)}breakers"
+
+
 def reservation(digest: str) -> str:
     """The reservation of an Idempotency-Key, by the keyed digest of app and key."""
     return f"{prefix(partition_of(digest))}i:{digest}"
@@ -199,6 +214,8 @@ API_KEYS = "cs:api-keys"
 
 API_KEYS_USED = "cs:api-keys-used"
 """One hash: key id -> when it was last used. Apart, so that no use can undo a change of the key."""
+BREAKERS = f"{prefix(0)}breakers:all"
+"""Every open breaker, with all that is known of it."""
 SYNC = f"{prefix(0)}sync"
 """How far the sync with Telnyx's list of opt-outs came, and the lease of who is at it."""
 SYNC_LEASE = f"{prefix(0)}sync:lease"

@@ -17,6 +17,7 @@ from service.domain.verification import (
     Delivery,
     DeliveryStatus,
     Fault,
+    HeldBack,
     Notice,
     NotSent,
     Outcome,
@@ -32,9 +33,15 @@ from service.domain.verification import (
 _BASE_FIELDS = (
     "app", "purpose", "country", "masked", "recipient_id", "sealed", "key_id", "created_at",
     "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
-    "nonce",
+    "nonce", "price",
 )  # fmt: skip
-_OUTCOMES = {"accepted": Accepted, "refused": Refused, "not_sent": NotSent, "uncertain": Uncertain}
+_OUTCOMES = {
+    "accepted": Accepted,
+    "refused": Refused,
+    "held_back": HeldBack,
+    "not_sent": NotSent,
+    "uncertain": Uncertain,
+}
 _OUTCOME_WORDS = {kind: word for word, kind in _OUTCOMES.items()}
 
 
@@ -76,14 +83,15 @@ def dump_base(v: Verification) -> str:
 
 
 def dump_delivery(delivery: Delivery) -> str:
-    return dump(
-        {
-            "sender": delivery.sender,
-            "kind": delivery.kind,
-            "reason": delivery.reason,
-            "begun_at": delivery.begun_at,
-        }
-    )
+    begun: dict[str, object] = {
+        "sender": delivery.sender,
+        "kind": delivery.kind,
+        "reason": delivery.reason,
+        "begun_at": delivery.begun_at,
+    }
+    if delivery.probe is not None:
+        begun["probe"] = delivery.probe
+    return dump(begun)
 
 
 def dump_outcome(outcome: Outcome) -> str:
@@ -164,6 +172,7 @@ def _load_delivery(number: int, begun: dict[str, Any], **facts: Any) -> Delivery
         kind=SenderKind(begun["kind"]),
         reason=Reason(begun["reason"]),
         begun_at=begun["begun_at"],
+        probe=begun.get("probe"),
         **facts,
     )
 

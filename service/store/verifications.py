@@ -62,6 +62,14 @@ class Exists:
     """The id is there already: the first try of the same idempotent start created it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """A route's breaker is open until then (milliseconds): nothing was begun."""
+
+    route: str
+    until: int
+
+
 class VerificationStore:
     """Reads and transitions. ``lease`` is in milliseconds, ``retention`` (how long a record outlives
     its code) too. ``uniform``: a refusal by what is known of a recipient is answered as if it were none."""
@@ -176,10 +184,17 @@ class VerificationStore:
         return Claim(v, lease, bytes.fromhex(reply[1]))
 
     async def begin_delivery(
-        self, claim: Claim, delivery: Delivery, digest: bytes, resend_after: int, event: Event
-    ) -> str:
-        """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``.
-        Only ``ok`` allows the POST."""
+        self,
+        claim: Claim,
+        delivery: Delivery,
+        digest: bytes,
+        resend_after: int,
+        event: Event,
+        *,
+        routes: Sequence[str] = (),
+    ) -> str | Tripped:
+        """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``; or the
+        first of the ``routes`` whose breaker is open. Only ``ok`` allows the POST."""
         v, k = claim.verification, VerificationKeys(claim.verification.id)
         reply = await self._scripts.run(
             "begin_delivery",
@@ -188,10 +203,12 @@ class VerificationStore:
                 "codes": k.codes,
                 "due": k.due,
                 "opt_out": RecipientKeys(v.recipient_id).opt_out,
+                "breakers": f"{k.prefix}breakers",
                 "audit": k.audit,
             },
             {
                 "id": v.id,
+                "routes": " ".join(routes),
                 "lease": claim.lease,
                 "lease_until": delivery.begun_at + self._lease,
                 "rev": v.rev,
@@ -202,7 +219,7 @@ class VerificationStore:
                 "event": dump(event),
             },
         )
-        return reply[0]
+        return Tripped(reply[1], int(reply[2])) if reply[0] == "tripped" else reply[0]
 
     async def record_outcome(
         self, claim: Claim, number: int, outcome: Outcome, due_at: int | None, event: Event

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service.domain.verification import FAILED_FOR_CERTAIN, DeliveryStatus, Report
 from service.telnyx.errors import fault_of, read_errors, to_domain
 
+_MOST_PARTS = 10
 # `expired` is in Telnyx's enum only: the message ran out of validity, so it failed.
 _STATUSES = {
     "queued": DeliveryStatus.QUEUED,
@@ -42,6 +43,7 @@ class Message(_Lenient):
     id: str = Field(max_length=64)
     to: list[_To] = Field(default_factory=list)
     cost: _Cost | None = None
+    parts: object = None
     errors: list[object] | None = None
     wait_seconds: float | None = None
     completed_at: datetime | None = None
@@ -80,6 +82,7 @@ def to_report(message: Message, *, event_id: str, at: int) -> Report | None:
         cost=message.cost.amount if message.cost else None,
         currency=message.cost.currency if message.cost else None,
         carrier=_carrier(message.to[0].carrier),
+        parts=_parts(message.parts),
     )
 
 
@@ -87,6 +90,11 @@ def _carrier(name: str | None) -> str | None:
     """A carrier's name in the form in which it is counted: lower case, no signs of its own, not long."""
     words = re.findall(r"[^\W_]+", (name or "").casefold())
     return " ".join(words)[:_MOST_CARRIER] or None
+
+
+def _parts(told: object) -> int:
+    """Of how many segments it was made, 1 to 10; one where Telnyx says nothing that can be."""
+    return told if type(told) is int and 1 <= told <= _MOST_PARTS else 1
 
 
 def milliseconds(instant: datetime) -> int:

@@ -14,8 +14,10 @@ from typer.testing import CliRunner, Result
 from service.cli.commands import app
 from service.cli.in_order import read_in_order
 from service.clock import SystemClock
+from service.domain.breaker import BreakerPolicy
 from service.domain.pumping import Block, Dimension
 from service.domain.replay import is_of_interest
+from service.store.breakers import BreakerStore
 from service.store.connection import Connection
 from service.store.pumping import PumpingStore
 from service.store.scripts import Scripts
@@ -65,6 +67,31 @@ def test_blocks_are_shown_with_their_evidence_and_released(store_url: str) -> No
     assert "is released" in _call("release", f"prefix:{KEY}").stdout
     assert "there is no block" in _call("release", f"prefix:{KEY}", code=1).stderr
     assert "as shown by" in _call("release", "prefix:+46", code=1).stderr
+    assert _call("blocks", "--json").stdout == ""
+
+
+async def _close_route(url: str) -> None:
+    connection = await Connection.open(url)
+    about = {"app": "shop", "country": "SE", "masked": "+46*******89", "code": "40020"}
+    await BreakerStore(connection, Scripts(connection)).trip(
+        f"range:{KEY}",
+        BreakerPolicy(),
+        about=about,
+        now=SystemClock().now(),
+        event={"type": "guard.tripped"},
+    )
+    await connection.close()
+
+
+def test_breakers_are_shown_and_released(store_url: str) -> None:
+    asyncio.run(_close_route(store_url))
+    (line,) = _call("blocks", "--json").stdout.splitlines()
+    shown = json.loads(line)
+    about = {"code": "40020", "strikes": 1, "app": "shop", "country": "SE"}
+    assert shown | about | {"key": f"breaker:range:{KEY}"} == shown
+    assert "40020" in _call("blocks").stdout
+    assert "is released" in _call("release", f"breaker:range:{KEY}").stdout
+    assert "no such breaker" in _call("release", f"breaker:range:{KEY}", code=1).stderr
     assert _call("blocks", "--json").stdout == ""
 
 

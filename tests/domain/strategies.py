@@ -11,6 +11,7 @@ from service.domain.verification import (
     Delivery,
     DeliveryStatus,
     Fault,
+    HeldBack,
     Notice,
     NotSent,
     ProviderError,
@@ -52,6 +53,7 @@ outcomes = st.one_of(
         wait_seconds=st.sampled_from([0.0, 1.0, 14_400.0]),
     ),
     st.builds(Refused, at=instants, fault=st.sampled_from(Fault), errors=errors),
+    st.builds(HeldBack, at=instants, fault=st.sampled_from(Fault), errors=errors),
     st.builds(NotSent, at=instants, retry_after=st.integers(0, 60_000), errors=errors),
     st.builds(Uncertain, at=instants, errors=errors),
 )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.breaker import held
 from service.domain.decide import (
     SCHEDULE_ACCURACY,
     SCHEDULE_AHEAD,
@@ -24,6 +25,7 @@ from service.domain.verification import (
     Delivery,
     DeliveryStatus,
     Fault,
+    HeldBack,
     Notice,
     NotSent,
     Outcome,
@@ -317,6 +319,21 @@ TABLE: dict[str, tuple[Verification, int, Decision]] = {
         _after(*[Refused(START, Fault.SENDER)] * 3),
         NOW,
         Close(Status.UNDELIVERABLE, Reason.PLAN_EXHAUSTED),
+    ),
+    "a spending cap holds back the next one, one may still arrive": (
+        _after(Accepted(START, "a"), HeldBack(START, Fault.SPEND)),
+        NOW,
+        Wait(_EXPIRY, Reason.SPEND_LIMIT),
+    ),
+    "a spending cap holds back the next one, all failed for certain": (
+        _after(Refused(START, Fault.SENDER), HeldBack(START, Fault.SPEND)),
+        NOW,
+        Close(Status.UNDELIVERABLE, Reason.SPEND_LIMIT),
+    ),
+    "a breaker is open": (
+        _after(held(START)),
+        NOW,
+        Close(Status.UNDELIVERABLE, Reason.PROVIDER_BLOCKED),
     ),
     "too little of the code's life is left": (
         _after(Uncertain(START)),

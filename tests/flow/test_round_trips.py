@@ -79,6 +79,15 @@ async def test_uniform_answers_cost_the_same_for_everybody(
     assert len(made[1]) == 3, made  # limits, create; and the record for the answer
 
 
+async def test_a_cap_in_money_costs_one_more(redis: Redis, valkey: str, trips: list[str]) -> None:
+    money = {"hour": 50, "apps": {"default": {"day": 20}}, "countries": {"*": {"hour": 10}}}
+    async with world(valkey, role=Role.API, money=money) as app:
+        await _start(app)
+        trips.clear()
+        await _start(app)
+        assert len(trips) == 6, trips  # after the limits, three caps together
+
+
 async def test_an_idempotency_key_costs_two_more(app: World, trips: list[str]) -> None:
     await _start(app, **{"idempotency-key": "warm"})
     trips.clear()

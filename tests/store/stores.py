@@ -1,5 +1,7 @@
 """Store values for tests: a verification, a delivery, and the events that go with them."""
 
+from collections.abc import Sequence
+
 from service.domain.audit import EventType, of_delivery, of_outcome, of_report, of_verification
 from service.domain.guard import Limit
 from service.domain.plan import Sender, SenderKind
@@ -17,7 +19,7 @@ from service.store.keys import new_id
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
-from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
+from service.store.verifications import Claim, Exists, OptedOut, Tripped, VerificationStore
 
 NOW = 1_800_000_000_000
 LEASE = 12_000
@@ -52,10 +54,14 @@ class Stores:
         assert isinstance(claim, Claim)
         return claim
 
-    async def begin(self, claim: Claim, digest: bytes = DIGEST) -> str:
+    async def begin(
+        self, claim: Claim, digest: bytes = DIGEST, routes: Sequence[str] = ()
+    ) -> str | Tripped:
         delivery = make_delivery(len(claim.verification.deliveries) + 1)
         event = of_delivery(EventType.DELIVERY_BEGUN, claim.verification, delivery, NOW)
-        return await self.verifications.begin_delivery(claim, delivery, digest, NOW + 30_000, event)
+        return await self.verifications.begin_delivery(
+            claim, delivery, digest, NOW + 30_000, event, routes=routes
+        )
 
     async def sent(self, **changes: object) -> Claim:
         """A verification with one delivery accepted, waiting for its report."""

@@ -134,6 +134,8 @@ def _refuse(network: Network, wanted: SendRequest, outcome: Outcome) -> None:
             raise TelnyxError("40001", "The destination is a landline or not routable.", "/to")
         case Answer.BUSY_TWICE if network.scenarios.is_busy(wanted.to):
             raise TelnyxError("10011", "You have exceeded the rate limit.", headers=_RETRY_AFTER)
+        case Answer.REFUSED:
+            raise TelnyxError(outcome.error, "Messages of this kind are not taken for now.")
         case Answer.SILENCE:
             raise TelnyxError("10007", "An unexpected error occurred.")
 
