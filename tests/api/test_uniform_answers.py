@@ -34,6 +34,7 @@ NUMBERS = {
     "guess budget": "+12095550129",
     "prefix's limit": "+12105550130",
     "SMS pumping": "+447700900190",
+    "country's spending cap": "+14165550131",
 }
 REASONS = {
     "opted out": "recipient_opted_out",
@@ -55,7 +56,8 @@ SETTINGS: dict[str, Any] = {
         "pumping": {"mode": "block", "floors": {"run": [5, 20]}},
     },
     "lookup": {"enabled": True},
-    "routes": [{"countries": ["US", "GB", "FR"], "plan": ["short", "long"]}],
+    "money": {"countries": {"CA": {"hour": 0.15}}},
+    "routes": [{"countries": ["US", "CA", "GB", "FR"], "plan": ["short", "long"]}],
 }
 
 
@@ -90,6 +92,7 @@ async def _bring_about(app: World) -> None:
     await app.api.put(f"/v1/opt-outs/{NUMBERS['opted out']}")
     for _ in range(2):
         await _start(app, NUMBERS["recipient's limit"])
+    await _start(app, NUMBERS["country's spending cap"][:-2] + "55")
     guessed = (await _start(app, NUMBERS["guess budget"])).json()["id"]
     for _ in range(3):
         await app.verify(guessed, "0000")
