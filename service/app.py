@@ -48,6 +48,7 @@ from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
 from service.store.setup import check_setup
 from service.store.stats import StatsStore
+from service.store.trail import TrailStore
 from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
@@ -279,6 +280,7 @@ def _join(
     stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
         stats=stats,
+        trail=TrailStore(connection),
         start=start,
         verify=verify,
         facts=facts,

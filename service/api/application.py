@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from service.api import operations, problems
+from service.api.audit import Audit
 from service.api.notices import Notices
 from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
@@ -27,6 +28,7 @@ _REQUESTS = (
     Notices,
     OptOuts,
     Stats,
+    Audit,
     Webhooks,
     operations.explain_problem,
     publish_keys,

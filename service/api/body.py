@@ -1,7 +1,6 @@
 """Request bodies read into models, and models written as answers; every fault is named by its pointer."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from litestar import Request, Response
@@ -55,12 +54,6 @@ def answer(
         media_type=MediaType.JSON,
         headers={"cache-control": "no-store"} | (headers or {}),
     )
-
-
-def rfc3339(milliseconds: int) -> str:
-    """UTC with milliseconds: ``2026-01-31T12:00:00.000Z``."""
-    instant = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _faults(error: ValidationError) -> list[Any]:

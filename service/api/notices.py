@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from pydantic import AwareDatetime, Field
 
 from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body, rfc3339
+from service.api.body import RequestModel, answer, read_body
 from service.api.parts import Parts
 from service.api.verifications import (
     DeliveryAnswer,
@@ -17,6 +17,7 @@ from service.api.verifications import (
     idempotency,
     to_delivery_answer,
 )
+from service.domain.instant import rfc3339
 from service.domain.notice import NoticeStatus, notice_status
 from service.domain.verification import Verification
 from service.flow.notices import NoticeRequest

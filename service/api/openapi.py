@@ -15,17 +15,54 @@ from litestar.routes import HTTPRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from service.api.audit import NDJSON
 from service.api.callbacks import WEBHOOKS
 from service.api.problems import MEDIA_TYPE, PROBLEMS, TYPE_BASE
+from service.domain.audit import EventType
 
 Document = dict[str, Any]
 _SCHEMAS = "#/components/schemas/"
+
+
+def _text(pattern: str, **more: object) -> Document:
+    return {"type": "string", "pattern": pattern, **more}
+
+
 _PARAMETERS = {
     "cursor": {
         "name": "cursor",
         "in": "query",
         "description": "The next_cursor of an earlier page.",
         "schema": {"type": "string", "pattern": r"^[0-9]{1,2}\.[0-9]{1,9}$"},
+    },
+    "events_cursor": {
+        "name": "cursor",
+        "in": "query",
+        "description": "The next_cursor of an earlier page.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,15}-[0-9]{1,19}-([0-5]?[0-9]|6[0-3])$"},
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    },
+    "type": {
+        "name": "type",
+        "in": "query",
+        "description": "Events of one type alone.",
+        "schema": {"type": "string", "enum": sorted(EventType)},
+    },
+    "verification": {
+        "name": "verification",
+        "in": "query",
+        "description": "Events of one verification, or notice, alone.",
+        "schema": _text("^(ver|ntc)_[0-9]{2}[0-9a-f]{32}$"),
+    },
+    "recipient": {
+        "name": "recipient",
+        "in": "query",
+        "description": "Events of one person alone: a number (E.164), or the digest in events.",
+        "schema": _text(r"^(\+[1-9][0-9]{6,14}|[0-9a-f]{32})$"),
     },
     "window": {
         "name": "window",
@@ -54,10 +91,6 @@ _PARAMETERS = {
         },
     },
 }
-
-
-def _text(pattern: str, **more: object) -> Document:
-    return {"type": "string", "pattern": pattern, **more}
 
 
 _PATH_PARAMETERS = {
@@ -182,6 +215,8 @@ def _responses(handler: HTTPRouteHandler) -> Document:
     success: Document = {"description": handler.summary or ""}
     if "answer" in opt:
         success["content"] = {"application/json": {"schema": _ref(opt["answer"])}}
+    if opt.get("ndjson"):
+        success["content"][NDJSON] = {"schema": {"type": "string"}}
     responses: Document = {str(handler.status_code): success}
     for status, slugs in sorted(_by_status(opt).items()):
         responses[str(status)] = {

@@ -9,9 +9,10 @@ from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
 from service.api.auth import caller, requires
-from service.api.body import answer, rfc3339
+from service.api.body import answer
 from service.api.parts import Parts
 from service.domain.errors import InvalidRequestError, NotFoundError
+from service.domain.instant import rfc3339
 from service.domain.recipient import InvalidNumberError, Recipient, parse_recipient
 from service.store.api_keys import Scope
 from service.store.recipients import OptOut

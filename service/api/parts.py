@@ -17,6 +17,7 @@ from service.store.api_keys import ApiKeyStore
 from service.store.connection import Connection
 from service.store.recipients import RecipientStore
 from service.store.stats import StatsStore
+from service.store.trail import TrailStore
 from service.telemetry import Metrics
 
 
@@ -30,6 +31,7 @@ class Parts:
     notices: Notices
     recipients: RecipientStore
     stats: StatsStore
+    trail: TrailStore
     api_keys: ApiKeyStore
     key_limits: KeyLimits
     connection: Connection

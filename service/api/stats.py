@@ -11,9 +11,10 @@ from litestar.params import FromQuery
 from pydantic import BaseModel
 
 from service.api.auth import caller, requires
-from service.api.body import answer, rfc3339
+from service.api.body import answer
 from service.api.parts import Parts
 from service.domain.errors import InvalidRequestError
+from service.domain.instant import rfc3339
 from service.domain.stats import HOUR, MICROS, Row, quantile, spread, total
 from service.store.api_keys import ApiKey, Scope
 

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body, rfc3339
+from service.api.body import RequestModel, answer, read_body
 from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
 from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
@@ -25,6 +25,7 @@ from service.domain.callback import MAX_URL, URL_PATTERN, CallbackUrlError
 from service.domain.code import MAX_LENGTH, MIN_LENGTH, Code, read_code
 from service.domain.errors import InvalidRequestError
 from service.domain.guard import network_of
+from service.domain.instant import rfc3339
 from service.domain.plan import SenderKind
 from service.domain.recipient import Recipient, parse_recipient
 from service.domain.text import Transaction, check_app_hash, web_host

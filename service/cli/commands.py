@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.cli.audit import app as audit_app
 from service.cli.callbacks import callbacks
 from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(audit_app, name="audit")
 app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")
 app.add_typer(callbacks, name="callbacks")

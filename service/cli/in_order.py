@@ -40,12 +40,18 @@ def _read(lines: Iterable[str]) -> Iterator[Event]:
         if not line.strip():
             continue
         try:
-            event = json.loads(line)
+            event = _stored(json.loads(line))
         except ValueError:
             raise ExportError(f"line {number} is not JSON") from None
         if not isinstance(event, dict) or not isinstance(event.get("at"), int):
             raise ExportError(f"line {number} is no audit event: it has no `at`")
         yield event
+
+
+def _stored(line: Any) -> Any:
+    """The event as it was stored: an export's line has it whole under ``event.original``."""
+    described = line.get("event") if isinstance(line, dict) else None
+    return json.loads(described["original"]) if isinstance(described, dict) else line
 
 
 def _at(event: Event) -> int:

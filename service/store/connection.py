@@ -149,13 +149,13 @@ class Connection:
         return await self.command("EVAL", source, len(keys), *keys, *args)
 
     async def time(self) -> int:
-        """The server's time in milliseconds since the epoch (any one server of a Cluster)."""
+        """The server's time in milliseconds since the epoch; of a Cluster's servers the earliest."""
         if isinstance(self._client, RedisCluster):
-            node = self._client.get_default_node()
-            seconds, micros = await self._guard(self._client.time(target_nodes=node))
+            answer = await self._guard(self._client.time(target_nodes=RedisCluster.PRIMARIES))
+            times = list(answer.values()) if isinstance(answer, dict) else [answer]
         else:
-            seconds, micros = await self._guard(self._client.time())
-        return int(seconds) * 1000 + int(micros) // 1000
+            times = [await self._guard(self._client.time())]
+        return min(int(seconds) * 1000 + int(micros) // 1000 for seconds, micros in times)
 
     async def check(self) -> None:
         """Refuse a server that is too old; warn of one that may lose logins.

@@ -23,6 +23,11 @@ def partition_of(digest: str) -> int:
     return int(digest[:8], 16) % PARTITIONS
 
 
+def partition_of_id(id_: str) -> int:
+    """The partition of a verification or a notice."""
+    return int(id_[4:6])
+
+
 def is_digest(text: str) -> bool:
     """Whether the text can be a keyed digest."""
     return _DIGEST.fullmatch(text) is not None
@@ -54,7 +59,7 @@ class VerificationKeys:
 
     @property
     def prefix(self) -> str:
-        return prefix(int(self.id[4:6]))
+        return prefix(partition_of_id(self.id))
 
     @property
     def record(self) -> str:

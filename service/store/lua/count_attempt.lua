@@ -22,10 +22,7 @@ local over = over_budget(guesses, known, base.clients or {}, budget, tonumber(no
 if over then
   -- Once for a verification: who goes on guessing must not fill the trail.
   if redis.call('HSETNX', record, 'over_budget', now) == 1 then
-    local fields = limit_fields('wrong_codes', over)
-    for _, name in ipairs({ 'purpose', 'masked', 'country' }) do fields[name] = base[name] end
-    fields.recipient = base.recipient_id
-    append_audit_with(blocked_event, fields)
+    append_audit_with(blocked_event, whose(base, limit_fields('wrong_codes', over)))
   end
   if uniform == '' then return over end
 end
@@ -38,7 +35,7 @@ if used >= allowed and status == 'pending' then
   -- Should the last comparison die half-way, the deadline closes the verification.
   redis.call('ZADD', due, grace_until, id)
 end
-append_audit_with(event, { attempts_remaining = allowed - used })
+append_audit_with(event, whose(base, { attempts_remaining = allowed - used }))
 local reply = redis.call('HGETALL', record)
 table.insert(reply, 1, redis.call('HGET', codes, 'salt'))
 table.insert(reply, 1, 'ok')

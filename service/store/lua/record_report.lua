@@ -9,7 +9,7 @@ if redis.call('HEXISTS', record, field) == 1 then return { 'repeated' } end
 -- Telnyx sends two events for a message; the bound keeps a flood out of the record.
 if redis.call('HINCRBY', record, 'reports' .. number, 1) > tonumber(most) then return { 'repeated' } end
 redis.call('HSET', record, field, report)
-append_audit(event)
+append_audit_with(event, whose(cjson.decode(redis.call('HGET', record, 'base'))))
 if redis.call('HGET', record, 'status') ~= 'pending' then
   redis.call('HINCRBY', record, 'rev', 1)
   return { 'closed' }

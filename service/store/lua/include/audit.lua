@@ -10,3 +10,11 @@ local function append_audit_with(event, fields)
   for name, value in pairs(fields) do decoded[name] = value end
   append_audit(cjson.encode(decoded))
 end
+
+-- Whom an event concerns whose maker named the verification alone; `base`: of its record.
+local function whose(base, fields)
+  local of = { app = base.app, purpose = base.purpose, recipient = base.recipient_id,
+    masked = base.masked, country = base.country }
+  for name, value in pairs(fields or {}) do of[name] = value end
+  return of
+end

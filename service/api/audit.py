@@ -1,0 +1,159 @@
+"""``/v1/audit/events``: the trail, as pages or as one stream."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Controller, Request, Response, get
+from litestar.di import NamedDependency
+from litestar.response import Stream
+from pydantic import BaseModel, ConfigDict
+
+from service.api.auth import caller, requires
+from service.api.body import answer
+from service.api.parts import Parts
+from service.domain.audit import EventType
+from service.domain.ecs import to_line
+from service.domain.errors import InvalidRequestError
+from service.domain.recipient import InvalidNumberError, parse_recipient
+from service.store import keys
+from service.store.api_keys import ApiKey, Scope
+from service.store.trail import START, Entry, Position, read_position
+
+NDJSON = "application/x-ndjson"
+_PAGE, _MOST = 100, 1000
+_MOST_EXAMINED = 20_000
+_QUERY = ("events_cursor", "limit", "type", "verification", "recipient")
+
+
+class EventAnswer(BaseModel):
+    """One event: its own members, and the fields of the Elastic Common Schema. ``sealed``: whether it stands
+    in the hash chain yet."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    type: str
+    at: str
+    sealed: bool
+
+
+class EventsAnswer(BaseModel):
+    """A page, oldest first; ``next_cursor`` is null at the trail's present end. A filter may leave a page
+    short, or empty, and the next one not."""
+
+    events: list[EventAnswer]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What to look through, and which events of it."""
+
+    partitions: Sequence[int]
+    matches: Callable[[dict[str, Any]], bool]
+
+
+class Audit(Controller):
+    """A key sees its own app's events; with the scope ``admin`` beside ``audit`` it sees all."""
+
+    path = "/v1/audit"
+    guards = [requires(Scope.AUDIT)]
+    tags = ["audit"]
+    opt = {"scope": Scope.AUDIT}
+
+    @get(
+        "/events",
+        operation_id="listAuditEvents",
+        summary="The audit trail: a page, or with Accept: application/x-ndjson all of it",
+        opt={
+            "answer": EventsAnswer,
+            "query": _QUERY,
+            "ndjson": True,
+            "problems": ("invalid-request",),
+        },
+    )
+    async def events(
+        self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]
+    ) -> Response[bytes] | Stream:
+        query = request.query_params
+        wanted = _wanted(parts, caller(request), query)
+        after, most = _position(query.get("cursor")), _limit(query.get("limit"))
+        if NDJSON in request.headers.get("accept", ""):
+            lines = _lines(parts, after, wanted)
+            return Stream(lines, media_type=NDJSON, headers={"cache-control": "no-store"})
+        return await _page(parts, after, most, wanted)
+
+
+async def _page(parts: Parts, after: Position, most: int, wanted: _Wanted) -> Response[bytes]:
+    until, examined, last = await parts.trail.now(), 0, after
+    found: list[EventAnswer] = []
+    chunk = max(2 * most // len(wanted.partitions), 8)
+    async for entry in parts.trail.read(after, until, wanted.partitions, chunk):
+        if len(found) == most or examined == _MOST_EXAMINED:
+            return answer(EventsAnswer(events=found, next_cursor=str(last)))
+        examined, last = examined + 1, entry.position
+        line = _line(entry)
+        if wanted.matches(line):
+            found.append(EventAnswer(**line))
+    return answer(EventsAnswer(events=found, next_cursor=None))
+
+
+async def _lines(parts: Parts, after: Position, wanted: _Wanted) -> AsyncIterator[bytes]:
+    async for entry in parts.trail.read(after, await parts.trail.now(), wanted.partitions):
+        line = _line(entry)
+        if wanted.matches(line):
+            yield json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    position = entry.position
+    return to_line(position.partition, position.stream_id, entry.original)
+
+
+def _wanted(parts: Parts, key: ApiKey, query: Mapping[str, str]) -> _Wanted:
+    equal: dict[str, str] = {}
+    partitions: Sequence[int] = range(keys.PARTITIONS)
+    if Scope.ADMIN not in key.scopes:
+        equal["app"] = key.app
+    if (type_ := query.get("type")) is not None:
+        if type_ not in set(EventType):
+            raise InvalidRequestError.at("type", "is no type of event, such as delivery.accepted")
+        equal["type"] = type_
+    if (recipient := query.get("recipient")) is not None:
+        equal["recipient"] = _digest(parts, recipient)
+        partitions = [keys.partition_of(equal["recipient"])]
+    if (verification := query.get("verification")) is not None:
+        if not keys.is_id(verification):
+            raise InvalidRequestError.at("verification", "is no id of a verification")
+        equal["verification"] = verification
+        partitions = [keys.partition_of_id(verification)]
+    return _Wanted(partitions, lambda line: equal.items() <= line.items())
+
+
+def _digest(parts: Parts, recipient: str) -> str:
+    if keys.is_digest(recipient):
+        return recipient
+    try:
+        # A plus sign that was not encoded arrives as a blank.
+        return parts.keyring.lookup_id(parse_recipient(recipient.replace(" ", "+")).e164)
+    except InvalidNumberError as error:
+        raise InvalidRequestError.at("recipient", f"{error}, or a recipient's digest") from None
+
+
+def _position(cursor: str | None) -> Position:
+    if cursor is None:
+        return START
+    position = read_position(cursor)
+    if position is None:
+        raise InvalidRequestError.at("cursor", "must be the next_cursor of an earlier page")
+    return position
+
+
+def _limit(limit: str | None) -> int:
+    if limit is None:
+        return _PAGE
+    if not (limit.isascii() and limit.isdigit()) or not 0 < int(limit[:6]) <= _MOST:
+        raise InvalidRequestError.at("limit", f"must be a number from 1 to {_MOST}")
+    return int(limit)

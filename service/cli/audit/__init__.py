@@ -1,0 +1,9 @@
+"""``countersign audit``: the trail of everything that was sent, and why."""
+
+import typer
+
+from service.cli.audit.reading import export, tail
+
+app = typer.Typer(help="The audit trail: everything that was sent, and why.", no_args_is_help=True)
+app.command()(tail)
+app.command()(export)

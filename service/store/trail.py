@@ -1,0 +1,123 @@
+"""Reading the audit trail: all partitions' streams as one, in the order of time, in bounded memory."""
+
+import heapq
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from service.store import keys
+from service.store.connection import Connection
+from service.store.records import pairs
+
+CHUNK = 256
+_CURSOR = re.compile(r"([0-9]{1,15})-([0-9]{1,19})-([0-9]{1,2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where an event stands: milliseconds and number of its stream id, and its partition."""
+
+    time: int
+    number: int
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.stream_id}-{self.partition}"
+
+    @property
+    def stream_id(self) -> str:
+        return f"{self.time}-{self.number}"
+
+
+START = Position(0, 0, 0)
+
+
+def read_position(text: str) -> Position | None:
+    """A position that was written by ``str``; ``None`` for anything else."""
+    match = _CURSOR.fullmatch(text)
+    if match is None or int(match[3]) >= keys.PARTITIONS:
+        return None
+    return Position(*map(int, match.groups()))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as it is stored: its JSON."""
+
+    position: Position
+    original: str
+
+
+class TrailStore:
+    """Reads; nobody but the scripts of the transitions writes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def now(self) -> int:
+        """A time (milliseconds) before which no further event can come: what is read up to it is whole,
+        though others write meanwhile."""
+        return await self._connection.time()
+
+    async def count(self) -> int:
+        """How many events there are."""
+        batch = [("XLEN", _stream(partition)) for partition in range(keys.PARTITIONS)]
+        return sum(await self._connection.commands(batch))
+
+    async def read(
+        self,
+        after: Position,
+        until: int,
+        partitions: Sequence[int] = range(keys.PARTITIONS),
+        chunk: int = CHUNK,
+    ) -> AsyncIterator[Entry]:
+        """The events after a position and before a time, in order. At most ``chunk`` of each partition are
+        held at once."""
+        sources = {partition: _Source(partition, after, until, chunk) for partition in partitions}
+        batch = [source.command() for source in sources.values()]
+        for source, reply in zip(
+            sources.values(), await self._connection.commands(batch), strict=True
+        ):
+            source.take(reply)
+        heap = [source.entries[0].position for source in sources.values() if source.entries]
+        heapq.heapify(heap)
+        while heap:
+            source = sources[heap[0].partition]
+            yield source.entries.popleft()
+            if not source.entries and not source.ended:
+                source.take(await self._connection.command(*source.command()))
+            if source.entries:
+                heapq.heapreplace(heap, source.entries[0].position)
+            else:
+                heapq.heappop(heap)
+
+
+class _Source:
+    """One partition's stream, read a chunk at a time."""
+
+    def __init__(self, partition: int, after: Position, until: int, chunk: int) -> None:
+        self.entries: deque[Entry] = deque()
+        self.ended = False
+        self._partition = partition
+        self._until = f"({until}-0"
+        self._chunk = chunk
+        # Of events of one instant and number, those of lower partitions come first.
+        passed = partition <= after.partition
+        self._from = f"({after.stream_id}" if passed and after != START else after.stream_id
+
+    def command(self) -> tuple[str | int, ...]:
+        return ("XRANGE", _stream(self._partition), self._from, self._until, "COUNT", self._chunk)
+
+    def take(self, reply: Sequence[tuple[str, Sequence[str]]]) -> None:
+        for stream_id, fields in reply:
+            time, number = stream_id.split("-")
+            position = Position(int(time), int(number), self._partition)
+            self.entries.append(Entry(position, pairs(fields)["event"]))
+        self.ended = len(reply) < self._chunk
+        if self.entries:
+            self._from = f"({self.entries[-1].position.stream_id}"
+
+
+def _stream(partition: int) -> str:
+    return f"{keys.prefix(partition)}audit"
