@@ -13,6 +13,12 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet
 
+# Each process of a run would collect and load these for nothing.
+QUICK := -p no:schemathesis -p no:faker --ignore=tests/security/test_fuzz_api.py
+
+# Where Python is told to keep no bytecode, each start of a process would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run test test-slow fuzz lint format bench lock openapi sbom clean
@@ -30,7 +36,7 @@ run: $(VENV)/.runtime ## Run it all on this machine: Valkey, a Telnyx sandbox, t
 	@$(BIN)/countersign up $(ARGS)
 
 test: $(VENV)/.dev ## Run the everyday tests
-	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz" $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz" $(QUICK) $(ARGS) $(TESTS)
 
 test-slow: $(VENV)/.dev ## Run the tests that are left out of `make test`
 	@$(BIN)/pytest -m slow $(ARGS) $(TESTS)

@@ -17,13 +17,14 @@ settings.register_profile("everyday", max_examples=50, deadline=None)
 settings.register_profile("fuzz", max_examples=1_000, deadline=None)
 settings.load_profile("everyday")
 
+_LONGEST = {"e2e", "test_magic_numbers", "test_inbox_page", "test_opt_out_sync"}
 PERMANENT = ("audit", "due", "oo", "o:", "out")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, or one process waits for the other's last test."""
-    items.sort(key=lambda item: item.path.parent.name != "e2e")
+    items.sort(key=lambda item: not {item.path.parent.name, item.path.stem} & _LONGEST)
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator, FormatChecker
 
 VARIABLE = "TELNYX_OPENAPI"
 needs_spec = pytest.mark.skipif(
@@ -41,7 +43,6 @@ _BEYOND_SPEC: Mapping[str, dict[str, Any]] = {
     "ReplacedLinkClickEvent": {"meta": {"type": "object"}},
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_formats = FormatChecker()
 
 
 class ContractError(AssertionError):
@@ -195,15 +196,17 @@ def _check(schema: dict[str, Any], value: object, where: str) -> None:
         raise ContractError(f"{where}: {'; '.join(found)}")
 
 
-_validators: dict[int, Draft202012Validator] = {}
+_validators: dict[int, "Draft202012Validator"] = {}
 
 
-def _validator(schema: dict[str, Any]) -> Draft202012Validator:
+def _validator(schema: dict[str, Any]) -> "Draft202012Validator":
     """One for each schema of the document; that is kept, so that an id stays what it is."""
     if id(schema) not in _validators:
         # References inside the schema start at the document's root, so that goes with it.
         whole = {"components": _document()["components"], **schema}
-        _validators[id(schema)] = Draft202012Validator(whole, format_checker=_formats)
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 - it takes seconds
+
+        _validators[id(schema)] = Draft202012Validator(whole, format_checker=_formats())
     return _validators[id(schema)]
 
 
@@ -225,7 +228,6 @@ def _check_query(path: str, declared: list[dict[str, Any]]) -> None:
         _check(schema, int(text) if is_number else text, f"{path}: {name}")
 
 
-@_formats.checks("date-time")
 def _is_time(value: object) -> bool:
     if not isinstance(value, str):
         return True
@@ -236,7 +238,6 @@ def _is_time(value: object) -> bool:
     return _TIME.fullmatch(value) is not None
 
 
-@_formats.checks("url")
 def _is_url(value: object) -> bool:
     if not isinstance(value, str):
         return True
@@ -244,6 +245,16 @@ def _is_url(value: object) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-@_formats.checks("json-pointer")
 def _is_pointer(value: object) -> bool:
     return not isinstance(value, str) or value == "" or value.startswith("/")
+
+
+@cache
+def _formats() -> "FormatChecker":
+    from jsonschema import FormatChecker  # noqa: PLC0415 - it takes seconds
+
+    found = FormatChecker()
+    checks = {"date-time": _is_time, "url": _is_url, "json-pointer": _is_pointer}
+    for name, check in checks.items():
+        found.checks(name)(check)
+    return found

@@ -127,7 +127,7 @@ def _count(v: Verification, d: Delivery) -> CountedDelivery:
         cost, currency = micros(report.cost), report.currency or ""
     final = _FINAL.get(d.status, "")
     return CountedDelivery(
-        outcome="sent" if d.may_exist else "rejected",
+        outcome=_outcome(d),
         final=final,
         proven=d.proven,
         cost=cost,
@@ -136,6 +136,12 @@ def _count(v: Verification, d: Delivery) -> CountedDelivery:
         arrived=bucket(report.at - d.accepted_at) if report and final == "delivered" else -1,
         typed=bucket(v.last_attempt_at - d.begun_at) if d.proven else -1,
     )
+
+
+def _outcome(d: Delivery) -> str:
+    if not d.may_exist:
+        return "rejected"
+    return "accepted" if isinstance(d.outcome, Accepted) or d.reports else "uncertain"
 
 
 def increments(v: Verification, before: Counted | None, now: Counted) -> Increments:
@@ -156,7 +162,7 @@ def _fields(v: Verification, counted: Counted) -> Iterator[tuple[Field, int]]:
     begun = list(zip(v.deliveries, counted.deliveries, strict=False))
     metrics = Counter(["started"])
     metrics.update([counted.ended] if counted.ended else [])
-    metrics["accepted"] += any(isinstance(d.outcome, Accepted) or c.final for d, c in begun)
+    metrics["accepted"] += any(c.outcome == "accepted" for _, c in begun)
     metrics["delivered"] += any(c.final == "delivered" for _, c in begun)
     metrics.update(f"fallback.{d.reason}" for d, c in begun if d.reason not in _ASKED and c.outcome)
     if counted.typed >= 0:
@@ -177,7 +183,7 @@ def _fields(v: Verification, counted: Counted) -> Iterator[tuple[Field, int]]:
 def _metrics(c: CountedDelivery) -> Iterator[tuple[str, int]]:
     if not c.outcome:
         return
-    yield c.outcome, 1
+    yield "rejected" if c.outcome == "rejected" else "sent", 1
     if c.final:
         yield c.final, 1
     if c.proven:
