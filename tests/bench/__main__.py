@@ -1,0 +1,77 @@
+"""``make bench``: what the service can do here, as ratios within one run.
+
+Load, sink, service and Valkey share this machine's cores, so absolute figures say little beyond it; what is
+measured beside them in the same run does.
+"""
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from service.cli import embedded
+from service.telemetry import configure_logging
+from tests.bench import logins, memory, statistics
+from tests.bench.rig import rig
+
+
+def _quantile(seconds: list[float], share: float) -> float:
+    return sorted(seconds)[int(len(seconds) * share)] * 1000
+
+
+async def at_default_cost() -> None:
+    raw = logins.raw_hashes("owasp") / 2
+    async with rig("owasp") as running:
+        load = await logins.Logins(running).whole()
+    both = load.took
+    print(f"logins/s at the default argon2 cost | {load.rate:.1f}")
+    print(f"of what argon2 alone allows | {load.rate / raw:.2f}")
+    print(f"a login, p50 and p99, ms | {_quantile(both, 0.5):.0f}, {_quantile(both, 0.99):.0f}")
+
+
+async def at_lowest_cost() -> None:
+    async with rig("minimum") as running:
+        print(f"start-up to ready, s | {running.ready_after:.2f}")
+        print(f"memory of the process then, MiB | {running.memory('service'):.0f}")
+        people = logins.Logins(running)
+        load, starts, verifies = (
+            await people.whole(),
+            await people.starts(),
+            await people.verifies(),
+        )
+        least = await logins.bare(running)
+        live, over = await memory.bytes_each(running)
+    start, verify = starts.took, verifies.took
+    print(f"logins/s at the lowest argon2 cost | {load.rate:.0f}")
+    print(f"a start, p50 and p99, ms | {_quantile(start, 0.5):.1f}, {_quantile(start, 0.99):.1f}")
+    print(
+        f"a verify, p50 and p99, ms | {_quantile(verify, 0.5):.1f}, {_quantile(verify, 0.99):.1f}"
+    )
+    for part, seconds in load.cpu.items():
+        print(f"CPU of the {part} for a login, ms | {seconds * 1000:.2f}")
+    print(f"a bare route with one EVALSHA, requests/s | {least.rate:.0f}")
+    print(f"starts/s, of the bare route's | {starts.rate / least.rate:.2f}")
+    print(f"verifies/s, of the bare route's | {verifies.rate / least.rate:.2f}")
+    print(f"bytes of a live verification, of one that is over | {live:.0f}, {over:.0f}")
+
+
+async def of_statistics() -> None:
+    with TemporaryDirectory() as folder:
+        server = embedded.start(Path(folder), password="bench")
+        server.wait_ready()
+        try:
+            took, counters, sums = await statistics.measure(server.url)
+        finally:
+            server.stop()
+    print(f"statistics of a million verifications of 24 hours, ms | {took:.0f}")
+    print(f"their counters and sums, MiB | {counters:.1f}, {sums:.1f}")
+
+
+def main() -> None:
+    configure_logging("ERROR")
+    print("measured | figure\n--- | ---")
+    for part in (at_default_cost, at_lowest_cost, of_statistics):
+        asyncio.run(part())
+
+
+if __name__ == "__main__":
+    main()

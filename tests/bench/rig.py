@@ -1,0 +1,108 @@
+"""What is measured: Valkey, and the service as `countersign serve` runs it, as processes of their own."""
+
+import asyncio
+import base64
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from nacl.signing import SigningKey
+
+from service.cli import embedded
+from service.cli.children import spawn
+from service.cli.secrets import new_api_key, new_key
+from tests.bench.wire import Client, Sink
+from tests.harness import UP_TOML, free_port
+
+_READY = 30.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(slots=True)
+class Rig:
+    """Where things are. ``texts``: the last message to each number."""
+
+    port: int
+    redis_url: str
+    key: str
+    pids: dict[str, int]
+    texts: dict[str, str] = field(default_factory=dict)
+    ready_after: float = 0.0
+
+    def cpu(self, part: str) -> float:
+        """Seconds of CPU that a part has used."""
+        stat = Path(f"/proc/{self.pids[part]}/stat").read_text(encoding="ascii")
+        fields = stat.rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory(self, part: str) -> float:
+        """MiB that a part holds."""
+        status = Path(f"/proc/{self.pids[part]}/status").read_text(encoding="ascii")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) / 1024
+
+
+@asynccontextmanager
+async def rig(profile: str) -> AsyncIterator[Rig]:
+    """The service at an argon2 profile, with the built-in configuration but for the limits of a prefix: all
+    numbers here are alike."""
+    loop = asyncio.get_running_loop()
+    with TemporaryDirectory() as folder:
+        valkey = embedded.start(Path(folder), password="bench")
+        valkey.wait_ready()
+        texts: dict[str, str] = {}
+        sink = await loop.create_server(lambda: Sink(texts), "127.0.0.1", 0)
+        telnyx, port, key = sink.sockets[0].getsockname()[1], free_port(), new_api_key()
+        config = Path(folder) / "bench.toml"
+        config.write_text(
+            re.sub(r"(?m)^prefix = .*$", "prefix = []", UP_TOML.read_text(encoding="utf-8"))
+            + f'\n[hash]\nprofile = "{profile}"\n[http]\ntrusted_proxies = "none"\n',
+            encoding="utf-8",
+        )
+        public = bytes(SigningKey.generate().verify_key)
+        environment = os.environ | {
+            "COUNTERSIGN_KEYS": new_key(),
+            "REDIS_URL": valkey.url,
+            "TELNYX_API_KEY": "KEY0123456789",
+            "TELNYX_PUBLIC_KEY": base64.b64encode(public).decode(),
+            "COUNTERSIGN_API_KEY": key,
+            "COUNTERSIGN_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "COUNTERSIGN_TELNYX_BASE_URL": f"http://127.0.0.1:{telnyx}/v2",
+            "COUNTERSIGN_LOG_LEVEL": "ERROR",
+        }
+        argv = [sys.executable, "-m", "service", "serve", "--config", str(config)]
+        begun = time.perf_counter()
+        service = spawn([*argv, "--port", str(port)], env=environment)
+        found = Rig(port, valkey.url, key, {"service": service.pid, "valkey": valkey.process.pid})
+        found.texts = texts
+        try:
+            await _until_ready(port, service)
+            found.ready_after = time.perf_counter() - begun
+            yield found
+        finally:
+            service.terminate()
+            service.wait()
+            sink.close()
+            valkey.stop()
+
+
+async def _until_ready(port: int, service: "subprocess.Popen[bytes]") -> None:
+    deadline = time.perf_counter() + _READY
+    while time.perf_counter() < deadline and service.poll() is None:
+        try:
+            client = await Client.connect(port)
+            await client.ask("GET", "/readyz")
+            client.close()
+        except (OSError, AssertionError):
+            await asyncio.sleep(0.02)
+        else:
+            return
+    raise RuntimeError("the service did not become ready")
