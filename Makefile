@@ -93,6 +93,7 @@ $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	@echo 'Installing into $(VENV) ...'
 	@$(INSTALL) --require-hashes -r requirements.txt
 	@$(INSTALL) --no-build-isolation -e .
+	@$(BIN)/python -c 'import service.app, service.cli.commands, service.sandbox.app' # compiled for the first start
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
