@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 from service.domain.verification import (
     Accepted,
@@ -46,8 +47,7 @@ _ENDED = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Row:
+class Row(NamedTuple):
     """What is counted apart. Of the verifications themselves ``sender`` and ``carrier`` are empty."""
 
     app: str
@@ -56,8 +56,7 @@ class Row:
     carrier: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One counter of an hour (hours since the epoch)."""
 
     hour: int
