@@ -27,6 +27,7 @@ from service.flow.lookups import Lookups
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
+from service.flow.sealing import Sealing
 from service.flow.spending import Spending
 from service.flow.start import Start
 from service.flow.statistics import Statistics
@@ -36,6 +37,7 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.breakers import BreakerStore
 from service.store.callbacks import CallbackStore
+from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.limits import LimitStore
 from service.store.lines import LineStore
@@ -53,7 +55,7 @@ from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
-from service.worker import Worker, correct_clock, keep_opt_outs, keep_statistics, keep_time
+from service.worker import Worker, correct_clock, keep_opt_outs, keep_time, keep_up
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -77,6 +79,7 @@ class Service:
     deliveries: Deliveries
     opt_out_sync: OptOutSync
     statistics: Statistics
+    sealing: Sealing
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -119,8 +122,8 @@ async def build(
         background.append(asyncio.create_task(keep_time(time, connection)))
     polling: set[asyncio.Task[None]] = set()
     if role is not Role.API:
-        counting = partial(keep_statistics, service.statistics)
-        for poll in (service.worker.run, service.deliveries.run, counting):
+        sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
+        for poll in (service.worker.run, service.deliveries.run, sealing, counting):
             polling.add(asyncio.create_task(poll(stopping)))
         if interval := settings.opt_outs.sync_interval:
             syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
@@ -277,10 +280,12 @@ def _join(
     notices = Notices(
         start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
     )
+    chain = ChainStore(connection, scripts)
     stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
         stats=stats,
         trail=TrailStore(connection),
+        chain=chain,
         start=start,
         verify=verify,
         facts=facts,
@@ -319,4 +324,14 @@ def _join(
         clock=clock,
     )
     worker = Worker(store, advance, clock, metrics)
-    return Service(api, advance, worker, deliveries, sync, Statistics(stats), tasks, inspection)
+    return Service(
+        api=api,
+        advance=advance,
+        worker=worker,
+        deliveries=deliveries,
+        opt_out_sync=sync,
+        statistics=Statistics(stats),
+        sealing=Sealing(chain, keyring, clock),
+        tasks=tasks,
+        inspection=inspection,
+    )

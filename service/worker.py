@@ -13,6 +13,7 @@ from service.clock import Clock, SystemClock
 from service.domain.errors import UnavailableError
 from service.flow.advance import Advance
 from service.flow.opt_out_sync import OptOutSync
+from service.flow.sealing import Sealing
 from service.flow.statistics import Statistics
 from service.store.connection import Connection
 from service.store.verifications import VerificationStore
@@ -21,8 +22,8 @@ from service.telnyx.failures import TelnyxCallError
 
 POLL_INTERVAL = 250
 """Milliseconds between two looks at the deadlines."""
-COUNT_INTERVAL = 1_000
-"""Milliseconds between two looks at what statistics have not counted yet."""
+FOLLOW_INTERVAL = 1_000
+"""Milliseconds between two looks at what the trail has that is not sealed, or not counted."""
 _MOST_AT_ONCE = 64
 _CLOCK_INTERVAL = 30_000
 _SYNC_LOOK = 60.0
@@ -100,17 +101,17 @@ async def keep_opt_outs(sync: OptOutSync, interval: float, stopping: asyncio.Eve
             log.exception("opt_outs.not_synced")
 
 
-async def keep_statistics(statistics: Statistics, stopping: asyncio.Event) -> None:
-    """Count what happened, until ``stopping`` is set."""
+async def keep_up(follow: Sealing | Statistics, stopping: asyncio.Event) -> None:
+    """Follow the audit trail, until ``stopping`` is set."""
     while not stopping.is_set():
         try:
-            await statistics()
+            await follow()
         except UnavailableError:
             pass  # The connection has logged it.
         except Exception:
-            log.exception("statistics.failed")
+            log.exception("trail.not_followed", by=type(follow).__name__)
         with suppress(TimeoutError):
-            pause = COUNT_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311
+            pause = FOLLOW_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311
             await asyncio.wait_for(stopping.wait(), pause / 1000)
 
 

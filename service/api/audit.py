@@ -14,15 +14,16 @@ from service.api.auth import caller, requires
 from service.api.body import answer
 from service.api.parts import Parts
 from service.domain.audit import EventType
-from service.domain.ecs import to_line
+from service.domain.chain import audit_public_keys
 from service.domain.errors import InvalidRequestError
 from service.domain.recipient import InvalidNumberError, parse_recipient
 from service.store import keys
 from service.store.api_keys import ApiKey, Scope
-from service.store.trail import START, Entry, Position, read_position
+from service.store.trail import START, Position, read_position
 
 NDJSON = "application/x-ndjson"
 _PAGE, _MOST = 100, 1000
+_CHECKPOINTS = 60
 _MOST_EXAMINED = 20_000
 _QUERY = ("events_cursor", "limit", "type", "verification", "recipient")
 
@@ -37,6 +38,26 @@ class EventAnswer(BaseModel):
     type: str
     at: str
     sealed: bool
+
+
+class CheckpointAnswer(BaseModel):
+    """The heads of all chains, signed: by partition how many events, the last one's id, its link. The
+    signature (Ed25519, Base64) is over `cs audit check 1` and the other members as compact JSON with
+    sorted names."""
+
+    number: int
+    at: int
+    previous: str
+    key: str
+    heads: dict[str, tuple[int, str, str]]
+    signature: str
+
+
+class CheckpointsAnswer(BaseModel):
+    """Oldest first. ``public_keys``: by the id of the master key, hexadecimal."""
+
+    checkpoints: list[CheckpointAnswer]
+    public_keys: dict[str, str]
 
 
 class EventsAnswer(BaseModel):
@@ -85,6 +106,21 @@ class Audit(Controller):
             return Stream(lines, media_type=NDJSON, headers={"cache-control": "no-store"})
         return await _page(parts, after, most, wanted)
 
+    @get(
+        "/checkpoints",
+        operation_id="listAuditCheckpoints",
+        summary="The newest signed heads of the audit trail's chains",
+        opt={"answer": CheckpointsAnswer},
+    )
+    async def checkpoints(self, parts: NamedDependency[Parts]) -> Response[bytes]:
+        found = await parts.chain.checkpoints(_CHECKPOINTS)
+        return answer(
+            CheckpointsAnswer(
+                checkpoints=[CheckpointAnswer(**one.to_members()) for one in found],
+                public_keys=audit_public_keys(parts.keyring),
+            )
+        )
+
 
 async def _page(parts: Parts, after: Position, most: int, wanted: _Wanted) -> Response[bytes]:
     until, examined, last = await parts.trail.now(), 0, after
@@ -94,7 +130,7 @@ async def _page(parts: Parts, after: Position, most: int, wanted: _Wanted) -> Re
         if len(found) == most or examined == _MOST_EXAMINED:
             return answer(EventsAnswer(events=found, next_cursor=str(last)))
         examined, last = examined + 1, entry.position
-        line = _line(entry)
+        line = entry.to_line()
         if wanted.matches(line):
             found.append(EventAnswer(**line))
     return answer(EventsAnswer(events=found, next_cursor=None))
@@ -102,14 +138,9 @@ async def _page(parts: Parts, after: Position, most: int, wanted: _Wanted) -> Re
 
 async def _lines(parts: Parts, after: Position, wanted: _Wanted) -> AsyncIterator[bytes]:
     async for entry in parts.trail.read(after, await parts.trail.now(), wanted.partitions):
-        line = _line(entry)
+        line = entry.to_line()
         if wanted.matches(line):
             yield json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-
-
-def _line(entry: Entry) -> dict[str, Any]:
-    position = entry.position
-    return to_line(position.partition, position.stream_id, entry.original)
 
 
 def _wanted(parts: Parts, key: ApiKey, query: Mapping[str, str]) -> _Wanted:

@@ -14,6 +14,7 @@ from service.flow.notices import Notices
 from service.flow.start import Start
 from service.flow.verify import Verify
 from service.store.api_keys import ApiKeyStore
+from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.recipients import RecipientStore
 from service.store.stats import StatsStore
@@ -32,6 +33,7 @@ class Parts:
     recipients: RecipientStore
     stats: StatsStore
     trail: TrailStore
+    chain: ChainStore
     api_keys: ApiKeyStore
     key_limits: KeyLimits
     connection: Connection

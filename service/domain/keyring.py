@@ -116,6 +116,10 @@ class Keyring:
         """The Ed25519 seed that proofs are signed with. Raises KeyringError if that key is gone."""
         return _subkey(self._key(key_id), "proof-signing")
 
+    def audit_seed(self, key_id: str) -> bytes:
+        """The Ed25519 seed that checkpoints are signed with. Raises KeyringError if that key is gone."""
+        return _subkey(self._key(key_id), "audit-signing")
+
     def tag(self, text: str) -> str:
         """An unforgeable tag (32 hex digits) of a webhook reference; no rotation moves it."""
         return _tag(_subkey(self._opened_lookup(), "webhook-ref"), text)

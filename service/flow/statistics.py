@@ -22,13 +22,13 @@ class Statistics:
         Raises:
             UnavailableError: the store does not answer.
         """
-        if not await self._store.lead():
+        if not await self._store.lead.take():
             return 0
         counted = 0
         while pages := await self._store.pages():
             await self._count(pages)
             counted += sum(len(page.events) for page in pages)
-            await self._store.lead()
+            await self._store.lead.take()
         for hour, partitions in (await self._store.dirty()).items():
             await self._store.sum(hour, partitions)
         return counted

@@ -6,7 +6,6 @@ read for each hour.
 """
 
 import json
-import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from service.domain.verification import Verification
 from service.store import keys
 from service.store.connection import Connection
 from service.store.keys import VerificationKeys
+from service.store.lead import Lead
 from service.store.records import dump, load, pairs
 from service.store.scripts import Call, Scripts
+from service.store.trail import TrailStore
 
 KEEP = 36 * 24 * HOUR
 """Milliseconds that an hour's counters are kept: the same hour of the last weeks can be compared."""
-PAGE = 500
-LEASE = 10_000
 _BETWEEN = "\x1f"
 _REV = "rev"
 
@@ -58,37 +57,17 @@ class StatsStore:
         self._connection = connection
         self._scripts = scripts
         self._senders = senders
-        self._token = secrets.token_hex(8)
-
-    async def lead(self) -> bool:
-        """Whether this process is the one that counts now. Two would do no harm but waste their work."""
-        taken = await self._connection.command(
-            "SET", keys.STATS_LEASE, self._token, "NX", "PX", LEASE
-        )
-        if taken:
-            return True
-        if await self._connection.command("GET", keys.STATS_LEASE) != self._token:
-            return False
-        await self._connection.command("PEXPIRE", keys.STATS_LEASE, LEASE)
-        return True
+        self._trail = TrailStore(connection)
+        self.lead = Lead(connection, keys.STATS_LEASE)
 
     async def pages(self) -> list[Page]:
         """The next events of each partition that has any."""
-        prefixes = [keys.prefix(partition) for partition in range(keys.PARTITIONS)]
-        cursors = await self._connection.commands([("GET", f"{p}st:cursor") for p in prefixes])
-        batch = [
-            ("XRANGE", f"{prefix}audit", f"({cursor}" if cursor else "-", "+", "COUNT", PAGE)
-            for prefix, cursor in zip(prefixes, cursors, strict=True)
-        ]
-        found = await self._connection.commands(batch)
+        names = [f"{keys.prefix(partition)}st:cursor" for partition in range(keys.PARTITIONS)]
+        found = await self._connection.commands([("GET", name) for name in names])
+        cursors = [cursor or "" for cursor in found]
         return [
-            Page(
-                partition,
-                cursors[partition] or "",
-                entries[-1][0],
-                tuple(pairs(fields)["event"] for _, fields in entries),
-            )
-            for partition, entries in enumerate(found)
+            Page(partition, cursors[partition], entries[-1][0], tuple(e for _, e in entries))
+            for partition, entries in enumerate(await self._trail.following(cursors))
             if entries
         ]
 

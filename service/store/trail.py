@@ -1,11 +1,14 @@
 """Reading the audit trail: all partitions' streams as one, in the order of time, in bounded memory."""
 
+import base64
 import heapq
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from service.domain.ecs import Link, to_line
 from service.store import keys
 from service.store.connection import Connection
 from service.store.records import pairs
@@ -43,10 +46,16 @@ def read_position(text: str) -> Position | None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event as it is stored: its JSON."""
+    """An event as it is stored: its JSON, and its link once it is sealed."""
 
     position: Position
     original: str
+    link: Link | None = None
+
+    def to_line(self) -> dict[str, Any]:
+        """As others read it."""
+        position = self.position
+        return to_line(position.partition, position.stream_id, self.original, self.link)
 
 
 class TrailStore:
@@ -65,6 +74,20 @@ class TrailStore:
         batch = [("XLEN", _stream(partition)) for partition in range(keys.PARTITIONS)]
         return sum(await self._connection.commands(batch))
 
+    async def following(
+        self, cursors: Sequence[str], most: int = 500
+    ) -> list[list[tuple[str, str]]]:
+        """For each partition the events (stream id and JSON) after its cursor; an empty one is the start."""
+        batch = [
+            ("XRANGE", _stream(partition), f"({cursor}" if cursor else "-", "+", "COUNT", most)
+            for partition, cursor in enumerate(cursors)
+        ]
+        found = await self._connection.commands(batch)
+        return [
+            [(stream_id, pairs(fields)["event"]) for stream_id, fields in entries]
+            for entries in found
+        ]
+
     async def read(
         self,
         after: Position,
@@ -75,22 +98,30 @@ class TrailStore:
         """The events after a position and before a time, in order. At most ``chunk`` of each partition are
         held at once."""
         sources = {partition: _Source(partition, after, until, chunk) for partition in partitions}
-        batch = [source.command() for source in sources.values()]
-        for source, reply in zip(
-            sources.values(), await self._connection.commands(batch), strict=True
-        ):
-            source.take(reply)
+        await self._fill(list(sources.values()))
         heap = [source.entries[0].position for source in sources.values() if source.entries]
         heapq.heapify(heap)
         while heap:
             source = sources[heap[0].partition]
             yield source.entries.popleft()
             if not source.entries and not source.ended:
-                source.take(await self._connection.command(*source.command()))
+                await self._fill([source])
             if source.entries:
                 heapq.heapreplace(heap, source.entries[0].position)
             else:
                 heapq.heappop(heap)
+
+    async def _fill(self, sources: Sequence["_Source"]) -> None:
+        """The next chunk of each, with its links."""
+        replies = await self._connection.commands([source.command() for source in sources])
+        filled = []
+        for source, reply in zip(sources, replies, strict=True):
+            source.take(reply)
+            if source.entries:
+                filled.append(source)
+        pages = await self._connection.commands([c for s in filled for c in s.link_commands()])
+        for source, inside, beyond in zip(filled, pages[::2], pages[1::2], strict=True):
+            source.take_links([*inside, *beyond])
 
 
 class _Source:
@@ -117,6 +148,27 @@ class _Source:
         self.ended = len(reply) < self._chunk
         if self.entries:
             self._from = f"({self.entries[-1].position.stream_id}"
+
+    def link_commands(self) -> tuple[tuple[str | int, ...], ...]:
+        """Pages of links are found by the id of their last event: those that end in this chunk, and the one
+        that ends behind it."""
+        first, last = (self.entries[at].position.stream_id for at in (0, -1))
+        links = f"{keys.prefix(self._partition)}links"
+        return (
+            ("XRANGE", links, first, last, "COUNT", self._chunk),
+            ("XRANGE", links, f"({last}", "+", "COUNT", 1),
+        )
+
+    def take_links(self, pages: Sequence[tuple[str, Sequence[str]]]) -> None:
+        links: dict[str, Link] = {}
+        for _, flat in pages:
+            page = pairs(flat)
+            hashes, first = base64.b64decode(page["hashes"]), int(page["first"])
+            for n, stream_id in enumerate(page["ids"].split()):
+                links[stream_id] = Link(first + n, hashes[32 * n : 32 * n + 32].hex())
+        self.entries = deque(
+            replace(entry, link=links.get(entry.position.stream_id)) for entry in self.entries
+        )
 
 
 def _stream(partition: int) -> str:

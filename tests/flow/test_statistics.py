@@ -12,6 +12,7 @@ from service.app import Role
 from service.domain.errors import UnavailableError
 from service.flow.statistics import Statistics
 from service.store.connection import Connection
+from service.store.lead import Lead
 from service.store.scripts import Scripts
 from service.store.stats import Change, StatsStore
 from tests.harness import World, world
@@ -95,12 +96,15 @@ async def test_two_that_count_count_once(app: World, connection: Connection) -> 
     await _some_traffic(app)
     scripts = Scripts(connection)
 
-    class Pushy(StatsStore):
-        async def lead(self) -> bool:
+    class Pushy(Lead):
+        async def take(self) -> bool:
             return True
 
-    senders = app.settings.routing().senders
-    counters = [Statistics(Pushy(connection, scripts, senders)) for _ in range(4)]
+    counters = []
+    for _ in range(4):
+        store = StatsStore(connection, scripts, app.settings.routing().senders)
+        store.lead = Pushy(connection, "")
+        counters.append(Statistics(store))
     await asyncio.gather(*(counting() for counting in counters))
     together = await _rows(app)
     await _forget(connection)

@@ -3,7 +3,11 @@
 import typer
 
 from service.cli.audit.reading import export, tail
+from service.cli.audit.sealing import checkpoint, public_key, verify
 
 app = typer.Typer(help="The audit trail: everything that was sent, and why.", no_args_is_help=True)
 app.command()(tail)
 app.command()(export)
+app.command()(verify)
+app.command()(checkpoint)
+app.command()(public_key)

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import os
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from service.cli.audit.on_store import on_store
+from service.cli.audit.sealing import checkpoints_of
 from service.cli.telnyx.calls import AsJson, fail
 
 if TYPE_CHECKING:
+    from service.store.connection import Connection
     from service.store.trail import Entry, Position, TrailStore
 
 _LOOK_EVERY = 0.5  # seconds
@@ -27,7 +29,7 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Show events as they happen, in plain words. Needs REDIS_URL."""
-    _on_store(_tail(follow=follow, since=since, as_json=as_json))
+    on_store(_tail(follow=follow, since=since, as_json=as_json))
 
 
 def export(
@@ -39,25 +41,7 @@ def export(
 
     Run it again to add what has come since, or to go on after an interruption: nothing is written twice.
     """
-    _on_store(_export(file))
-
-
-def _on_store(work: "Coroutine[Any, Any, None]") -> None:
-    from service.domain.errors import UnavailableError
-    from service.settings import SettingsError
-    from service.store.connection import StoreSetupError
-
-    try:
-        asyncio.run(work)
-    except (SettingsError, StoreSetupError) as error:
-        fail(str(error))
-    except UnavailableError:
-        fail("Redis does not answer at REDIS_URL: check that it runs and that the URL is right")
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    except BrokenPipeError:
-        # Whoever read has gone; nothing may be written to it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    on_store(_export(file))
 
 
 async def _tail(*, follow: bool, since: int, as_json: bool) -> None:
@@ -88,6 +72,7 @@ async def _export(path: Path) -> None:
             async with open_store() as connection:
                 trail = TrailStore(connection)
                 written = await _write(trail, out, last or START, lines)
+                await _write_checkpoints(connection, path)
     except OSError as error:
         fail(f"{path}: {error.strerror}")
     went_on = f" ({lines} were there)" if lines else ""
@@ -111,6 +96,20 @@ async def _write(trail: "TrailStore", out: BinaryIO, after: "Position", lines: i
     out.flush()
     os.fsync(out.fileno())
     return written
+
+
+async def _write_checkpoints(connection: "Connection", export: Path) -> None:
+    """Beside the export: those that it does not have yet."""
+    from service.store.chain import ChainStore
+    from service.store.scripts import Scripts
+
+    path = checkpoints_of(export)
+    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    numbers = {json.loads(line)["number"] for line in known}
+    found = await ChainStore(connection, Scripts(connection)).checkpoints()
+    new = [one.to_members() for one in found if one.number not in numbers]
+    with path.open("a", encoding="utf-8") as out:
+        out.writelines(json.dumps(members, separators=(",", ":")) + "\n" for members in new)
 
 
 def _resume(path: Path, out: BinaryIO) -> "tuple[Position | None, int]":
@@ -141,20 +140,14 @@ def _resume(path: Path, out: BinaryIO) -> "tuple[Position | None, int]":
         return position, sum(1 for _ in found)
 
 
-def _line(entry: "Entry") -> dict[str, Any]:
-    from service.domain.ecs import to_line
-
-    return to_line(entry.position.partition, entry.position.stream_id, entry.original)
-
-
 def _dump(entry: "Entry") -> str:
-    return json.dumps(_line(entry), separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(entry.to_line(), separators=(",", ":"), ensure_ascii=False)
 
 
 def _in_words(entry: "Entry") -> str:
     from service.domain.explain import explain
 
-    line = _line(entry)
+    line = entry.to_line()
     event = json.loads(entry.original)
     names = ("app", "country", "masked", "verification")
     return "  ".join([line["at"], explain(event), *(str(line[n]) for n in names if n in line)])

@@ -1,0 +1,139 @@
+"""Checks an export of the audit trail against its chain and checkpoints; needs nothing but the public keys.
+
+It keeps a head for each partition, so its memory does not grow with the export.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nacl.signing import VerifyKey
+
+from service.domain.chain import GENESIS, Checkpoint, link
+from service.domain.ecs import Link, to_line
+
+
+class TamperedError(Exception):
+    """The first place where the export is not what was sealed. ``what``: changed, removed, inserted,
+    reordered, rewritten, truncated, or checkpoint."""
+
+    def __init__(self, what: str, where: str, why: str) -> None:
+        super().__init__(f"{what}: {where}: {why}")
+        self.what = what
+        self.where = where
+
+
+@dataclass(slots=True)
+class _Chain:
+    sequence: int = 0
+    hash: bytes = GENESIS
+    unsealed: str | None = None
+
+
+class ChainCheck:
+    """Takes an export line by line. ``checkpoints``: checked before, see ``check_checkpoints``."""
+
+    def __init__(self, checkpoints: Sequence[Checkpoint] = ()) -> None:
+        self.sealed = 0
+        self.unsealed = 0
+        self._chains: dict[int, _Chain] = {}
+        self._signed: dict[tuple[int, int], tuple[str, int]] = {}
+        self._last: dict[int, tuple[int, int]] = {}
+        for checkpoint in checkpoints:
+            for partition, head in checkpoint.heads.items():
+                self._signed.setdefault((partition, head.sequence), (head.hash, checkpoint.number))
+                self._last[partition] = head.sequence, checkpoint.number
+        self._missing: tuple[int, int, str] | None = None
+
+    def take(self, line: Mapping[str, Any]) -> None:
+        """Check the next event. Raises TamperedError."""
+        partition, stream_id, original, found = _read(line)
+        where = _where(partition, found.sequence if found else None, stream_id)
+        if self._missing is not None:
+            # It is only left to say whether the event is gone, or in another place.
+            if found is not None and (partition, found.sequence) == self._missing[:2]:
+                raise TamperedError("reordered", self._missing[2], "the event stands further down")
+            return
+        chain = self._chains.setdefault(partition, _Chain())
+        if found is None:
+            chain.unsealed = chain.unsealed or where
+            self.unsealed += 1
+            return
+        if chain.unsealed is not None:
+            raise TamperedError(
+                "inserted", chain.unsealed, "it was never sealed, and later ones are"
+            )
+        if found.sequence > chain.sequence + 1:
+            place = _where(partition, chain.sequence + 1, None)
+            self._missing = partition, chain.sequence + 1, place
+            return
+        if found.sequence <= chain.sequence:
+            raise TamperedError("inserted", where, "an event of this number was there before")
+        self._check(chain, partition, stream_id, original, found)
+
+    def end(self) -> None:
+        """Raises TamperedError if events are missing: in between, or as checkpoints know, at the end."""
+        if self._missing is not None:
+            raise TamperedError("removed", self._missing[2], "the event is missing")
+        for partition, (sequence, number) in sorted(self._last.items()):
+            there = self._chains.get(partition, _Chain()).sequence
+            if there < sequence:
+                raise TamperedError(
+                    "truncated",
+                    _where(partition, there + 1, None),
+                    f"the export ends before it; checkpoint {number} knows {sequence} events",
+                )
+
+    def _check(
+        self, chain: _Chain, partition: int, stream_id: str, original: str, found: Link
+    ) -> None:
+        where = _where(partition, found.sequence, stream_id)
+        computed = link(chain.hash, partition, stream_id, original)
+        if computed.hex() != found.hash:
+            raise TamperedError("changed", where, "it is not what was sealed")
+        signed = self._signed.get((partition, found.sequence))
+        if signed is not None and signed[0] != found.hash:
+            why = (
+                f"checkpoint {signed[1]} has another hash: this event or an earlier one was changed"
+            )
+            raise TamperedError("rewritten", where, why)
+        chain.sequence, chain.hash = found.sequence, computed
+        self.sealed += 1
+
+
+def check_checkpoints(
+    checkpoints: Iterable[Checkpoint], keys: Sequence[VerifyKey]
+) -> list[Checkpoint]:
+    """Signatures, and that none is missing in between. Raises TamperedError."""
+    checked: list[Checkpoint] = []
+    for checkpoint in checkpoints:
+        where = f"checkpoint {checkpoint.number}"
+        if not any(checkpoint.is_signed_by(key) for key in keys):
+            why = f"no public key given has signed it (it names the key {checkpoint.key})"
+            raise TamperedError("checkpoint", where, why)
+        if checked and (
+            checkpoint.number != checked[-1].number + 1 or checkpoint.previous != checked[-1].hash
+        ):
+            raise TamperedError("checkpoint", where, f"it does not follow {checked[-1].number}")
+        checked.append(checkpoint)
+    return checked
+
+
+def _read(line: Mapping[str, Any]) -> tuple[int, str, str, Link | None]:
+    try:
+        event = line["event"]
+        name, original = event["id"], event["original"]
+        number, _, stream_id = name.partition("-")
+        partition = int(number)
+        found = Link(event["sequence"], event["hash"]) if "sequence" in event else None
+        same = to_line(partition, stream_id, original, found) == line
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TamperedError("changed", str(line.get("id")), "the line is no event") from error
+    if not same:
+        raise TamperedError("changed", name, "what can be read is not what is stored")
+    return partition, stream_id, original, found
+
+
+def _where(partition: int, sequence: int | None, stream_id: str | None) -> str:
+    number = f", event {sequence}" if sequence is not None else ""
+    return f"partition {partition:02d}{number}" + (f", id {stream_id}" if stream_id else "")
