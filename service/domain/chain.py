@@ -62,6 +62,10 @@ class Checkpoint:
         del body["signature"]
         return _CHECKPOINT + json.dumps(body, separators=(",", ":"), sort_keys=True).encode()
 
+    def is_before(self, time: int) -> bool:
+        """Whether all that it signs happened before a time (milliseconds of the stream ids)."""
+        return all(int(head.id.partition("-")[0]) < time for head in self.heads.values())
+
     @property
     def hash(self) -> str:
         return hashlib.blake2b(self.message, digest_size=32).hexdigest()

@@ -25,9 +25,13 @@ class TamperedError(Exception):
 
 @dataclass(slots=True)
 class _Chain:
+    """What is proven; and, where events follow that were read before they were sealed, the first of them
+    (``unsealed``) and where the chain ends if they are what was sealed."""
+
     sequence: int = 0
-    hash: bytes = GENESIS
     unsealed: str | None = None
+    end: int = 0
+    end_hash: bytes = GENESIS
 
 
 class ChainCheck:
@@ -55,21 +59,21 @@ class ChainCheck:
                 raise TamperedError("reordered", self._missing[2], "the event stands further down")
             return
         chain = self._chains.setdefault(partition, _Chain())
+        computed = link(chain.end_hash, partition, stream_id, original)
         if found is None:
-            chain.unsealed = chain.unsealed or where
-            self.unsealed += 1
+            self._take_unsealed(chain, partition, computed, where)
             return
         if chain.unsealed is not None:
-            raise TamperedError(
-                "inserted", chain.unsealed, "it was never sealed, and later ones are"
-            )
+            if (found.sequence, found.hash) != (chain.end + 1, computed.hex()):
+                raise _inserted(chain.unsealed)
+            self._prove(chain)
         if found.sequence > chain.sequence + 1:
             place = _where(partition, chain.sequence + 1, None)
             self._missing = partition, chain.sequence + 1, place
             return
         if found.sequence <= chain.sequence:
             raise TamperedError("inserted", where, "an event of this number was there before")
-        self._check(chain, partition, stream_id, original, found)
+        self._check(chain, partition, computed, found, where)
 
     def end(self) -> None:
         """Raises TamperedError if events are missing: in between, or as checkpoints know, at the end."""
@@ -84,11 +88,25 @@ class ChainCheck:
                     f"the export ends before it; checkpoint {number} knows {sequence} events",
                 )
 
+    def _take_unsealed(self, chain: _Chain, partition: int, computed: bytes, where: str) -> None:
+        """A link that follows, or a checkpoint, shows whether it is what was sealed since."""
+        chain.unsealed = chain.unsealed or where
+        chain.end, chain.end_hash = chain.end + 1, computed
+        self.unsealed += 1
+        signed = self._signed.get((partition, chain.end))
+        if signed is not None:
+            if signed[0] != computed.hex():
+                raise _inserted(chain.unsealed)
+            self._prove(chain)
+
+    def _prove(self, chain: _Chain) -> None:
+        count = chain.end - chain.sequence
+        self.sealed, self.unsealed = self.sealed + count, self.unsealed - count
+        chain.sequence, chain.unsealed = chain.end, None
+
     def _check(
-        self, chain: _Chain, partition: int, stream_id: str, original: str, found: Link
+        self, chain: _Chain, partition: int, computed: bytes, found: Link, where: str
     ) -> None:
-        where = _where(partition, found.sequence, stream_id)
-        computed = link(chain.hash, partition, stream_id, original)
         if computed.hex() != found.hash:
             raise TamperedError("changed", where, "it is not what was sealed")
         signed = self._signed.get((partition, found.sequence))
@@ -97,8 +115,12 @@ class ChainCheck:
                 f"checkpoint {signed[1]} has another hash: this event or an earlier one was changed"
             )
             raise TamperedError("rewritten", where, why)
-        chain.sequence, chain.hash = found.sequence, computed
+        chain.sequence, chain.end, chain.end_hash = found.sequence, found.sequence, computed
         self.sealed += 1
+
+
+def _inserted(where: str) -> TamperedError:
+    return TamperedError("inserted", where, "it was never sealed, and later ones are")
 
 
 def check_checkpoints(

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from service.store import keys
 from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.scripts import Scripts
+from service.store.trail import Entry, Position, TrailStore
 from tests.harness import KEYS
 
 PARTITIONS = (3, 17, 63)
@@ -144,3 +145,46 @@ def test_many_that_seal_make_one_chain(store: Redis, valkey: str, key: str, tmp_
     _call("checkpoint")
     _call("export", str(file))
     assert "597 events" in _call("verify", str(file), "--public-key", key).output
+
+
+def test_what_was_exported_before_it_was_sealed_comes_again_with_its_link(
+    store: Redis, key: str, tmp_path: Path
+) -> None:
+    file, straight = tmp_path / "trail.ndjson", tmp_path / "straight.ndjson"
+    for n in range(3):
+        store.xadd(STREAM, {"event": _event(n)}, id=f"{COUNT + 1 + n}-1")
+        _call("export", str(file))
+        _call("checkpoint")
+    _call("export", str(file))
+    _call("export", str(straight))
+    assert file.read_bytes() == straight.read_bytes()
+    said = _call("verify", str(file), "--public-key", key).output
+    assert "63 events are as they were sealed; 0 are not sealed yet" in said
+
+
+def test_a_checkpoint_that_is_made_during_an_export_accuses_nobody(
+    store: Redis, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = TrailStore.read
+
+    async def read_while_others_seal(
+        self: TrailStore, after: Position, until: int
+    ) -> AsyncIterator[Entry]:
+        async for entry in read(self, after, until):
+            yield entry
+        store.xadd(STREAM, {"event": _event(99)})
+        sealing = Sealing(
+            ChainStore(self._connection, Scripts(self._connection)),
+            Keyring(parse_keys(KEYS)),
+            SystemClock(),
+        )
+        await sealing.seal()
+        assert await sealing.checkpoint() is not None
+
+    file = tmp_path / "trail.ndjson"
+    with monkeypatch.context() as patch:
+        patch.setattr(TrailStore, "read", read_while_others_seal)
+        _call("export", str(file))
+    assert "60 events" in _call("verify", str(file), "--public-key", key).output
+    _call("export", str(file))
+    assert "61 events" in _call("verify", str(file), "--public-key", key).output

@@ -109,6 +109,29 @@ def test_each_change_is_found_and_its_place_named(
         assert (fault.what, fault.where) == ("reordered", place)
 
 
+@given(exports, st.data())
+def test_what_was_read_before_it_was_sealed_is_proven_by_what_follows(
+    export: tuple[Export, list[Checkpoint]], data: st.DataObject
+) -> None:
+    lines, checkpoints = export
+    early = data.draw(st.sets(st.integers(0, len(lines) - 1), min_size=1))
+    read = [
+        to_line(int(line["id"][:2]), line["id"][3:], line["event"]["original"])
+        if n in early
+        else line
+        for n, line in enumerate(lines)
+    ]
+    check = _check(read, checkpoints)
+    assert (check.sealed, check.unsealed) == (len(lines), 0)
+    at = data.draw(st.sampled_from(sorted(early)))
+    line = read[at]
+    original = line["event"]["original"].replace("shop", "chop")
+    edited = to_line(int(line["id"][:2]), line["id"][3:], original)
+    _fault([*read[:at], edited, *read[at + 1 :]], checkpoints)
+    _fault([*read[:at], *read[at + 1 :]], checkpoints)
+    _fault([*read[:at], edited, *read[at:]], checkpoints)
+
+
 @given(exports)
 def test_a_chain_that_was_made_anew_is_told_by_the_checkpoints(
     export: tuple[Export, list[Checkpoint]],

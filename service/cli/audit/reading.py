@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.5  # seconds
 _FLUSH_EVERY = 5_000  # events
-_LAST_BYTES = 1024 * 1024
+_LONGEST = 1024 * 1024  # bytes of a line
+_BEGINNING = b'{"@timestamp":'
 
 
 def tail(
@@ -71,15 +72,18 @@ async def _export(path: Path) -> None:
             last, lines = _resume(path, out)
             async with open_store() as connection:
                 trail = TrailStore(connection)
-                written = await _write(trail, out, last or START, lines)
-                await _write_checkpoints(connection, path)
+                until = await trail.now()
+                written = await _write(trail, out, last or START, until, lines)
+                await _write_checkpoints(connection, path, until)
     except OSError as error:
         fail(f"{path}: {error.strerror}")
     went_on = f" ({lines} were there)" if lines else ""
     typer.echo(f"{written} events written to {path}{went_on}", err=True)
 
 
-async def _write(trail: "TrailStore", out: BinaryIO, after: "Position", lines: int) -> int:
+async def _write(
+    trail: "TrailStore", out: BinaryIO, after: "Position", until: int, lines: int
+) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -87,7 +91,7 @@ async def _write(trail: "TrailStore", out: BinaryIO, after: "Position", lines: i
     columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
-        async for entry in trail.read(after, await trail.now()):
+        async for entry in trail.read(after, until):
             out.write(_dump(entry).encode() + b"\n")
             written += 1
             if written % _FLUSH_EVERY == 0:
@@ -98,8 +102,9 @@ async def _write(trail: "TrailStore", out: BinaryIO, after: "Position", lines: i
     return written
 
 
-async def _write_checkpoints(connection: "Connection", export: Path) -> None:
-    """Beside the export: those that it does not have yet."""
+async def _write_checkpoints(connection: "Connection", export: Path, until: int) -> None:
+    """Beside the export: those that it does not have yet. One that was signed meanwhile knows of events that
+    the export does not have: it comes with them."""
     from service.store.chain import ChainStore
     from service.store.scripts import Scripts
 
@@ -107,37 +112,40 @@ async def _write_checkpoints(connection: "Connection", export: Path) -> None:
     known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     numbers = {json.loads(line)["number"] for line in known}
     found = await ChainStore(connection, Scripts(connection)).checkpoints()
-    new = [one.to_members() for one in found if one.number not in numbers]
+    new = [
+        one.to_members()
+        for one in found
+        if one.number not in numbers and one.is_before(until)
+    ]
     with path.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(members, separators=(",", ":")) + "\n" for members in new)
 
 
 def _resume(path: Path, out: BinaryIO) -> "tuple[Position | None, int]":
-    """Where an earlier export ended, and how many lines it wrote. A line that was torn is cut off."""
+    """Where an earlier export ended, and how many lines it wrote. A line that was torn is cut off; so is what
+    follows the first that was not sealed, and comes again with its link."""
     from service.store.trail import read_position
 
-    size = out.seek(0, os.SEEK_END)
-    if size == 0:
-        return None, 0
-    start = max(size - _LAST_BYTES, 0)
-    out.seek(start)
-    end = out.read()
-    whole = end.rfind(b"\n") + 1
-    out.truncate(start + whole)
-    *_, last = end[:whole].rstrip(b"\n").rpartition(b"\n")
-    if not last:
-        if start:
-            fail(f"{path}: is no export of the audit trail: a line has no end")
-        return None, 0
-    try:
-        partition, _, stream_id = json.loads(last)["id"].partition("-")
-        position = read_position(f"{stream_id}-{partition}")
-    except (ValueError, TypeError, KeyError):
-        position = None
-    if position is None:
-        fail(f"{path}: is no export of the audit trail: its last line is no event")
-    with path.open("rb") as found:
-        return position, sum(1 for _ in found)
+    lines, size, last = 0, 0, b""
+    out.seek(0)
+    for line in iter(lambda: out.readline(_LONGEST), b""):
+        torn = not line.endswith(b"\n")
+        if not (line.startswith(_BEGINNING) or (torn and _BEGINNING.startswith(line))):
+            fail(f"{path}: is no export of the audit trail: line {lines + 1} is no event")
+        if torn or b'"sealed":false' in line:
+            break
+        lines, size, last = lines + 1, size + len(line), line
+    position = None
+    if last:
+        try:
+            partition, _, stream_id = json.loads(last)["id"].partition("-")
+            position = read_position(f"{stream_id}-{partition}")
+        except (ValueError, TypeError, KeyError):
+            position = None
+        if position is None:
+            fail(f"{path}: is no export of the audit trail: its last line is no event")
+    out.truncate(size)
+    return position, lines
 
 
 def _dump(entry: "Entry") -> str:
