@@ -18,6 +18,7 @@ from service.store import keys
 from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.scripts import Scripts
+from service.telemetry import Metrics
 from tests.harness import KEYS
 
 PARTITIONS = (3, 17, 63)
@@ -132,7 +133,7 @@ def test_many_that_seal_make_one_chain(store: Redis, valkey: str, key: str, tmp_
                 store.xadd(name, {"event": _event(n)}, id=f"{n}-1")
         connections = [await Connection.open(valkey) for _ in range(4)]
         sealing = [
-            Sealing(ChainStore(c, Scripts(c)), Keyring(parse_keys(KEYS)), SystemClock())
+            Sealing(ChainStore(c, Scripts(c)), Keyring(parse_keys(KEYS)), SystemClock(), Metrics())
             for c in connections
         ]
         await asyncio.gather(*(one.seal() for one in sealing))
