@@ -160,6 +160,7 @@ def _join(
 ) -> Service:
     metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
+    metrics.hashing_places.set(hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
@@ -330,8 +331,8 @@ def _join(
         worker=worker,
         deliveries=deliveries,
         opt_out_sync=sync,
-        statistics=Statistics(stats),
-        sealing=Sealing(chain, keyring, clock),
+        statistics=Statistics(stats, metrics),
+        sealing=Sealing(chain, keyring, clock, metrics),
         tasks=tasks,
         inspection=inspection,
     )

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import TextIO, cast
 
 import structlog
@@ -9,8 +10,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from service.domain.opt_out import Request
 from service.domain.plan import SenderKind
-from service.domain.verification import Outcome, Reason, Report, Status, Verification
+from service.domain.verification import (
+    Accepted,
+    Outcome,
+    ProviderError,
+    Reason,
+    Report,
+    Status,
+    Verification,
+)
 
+_MOST_CODE = 5
 _SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
@@ -58,6 +68,26 @@ class Metrics:
         )
         self._reports = Counter(
             "countersign_reports", "Delivery reports recorded", ["status"], registry=registry
+        )
+        self._errors = Counter(
+            "countersign_telnyx_errors",
+            "Telnyx's errors, of sends and in reports, by their code",
+            ["code"],
+            registry=registry,
+        )
+        self._delivery_seconds = Histogram(
+            "countersign_delivery_seconds",
+            "From Telnyx's acceptance of a message to its delivery, as reported",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._sealed = Counter(
+            "countersign_audit_sealed", "Audit events added to the hash chains", registry=registry
+        )
+        self._checkpoint = Gauge(
+            "countersign_audit_checkpoint_timestamp_seconds",
+            "When the last checkpoint was signed",
+            registry=registry,
         )
         self._closed = Counter(
             "countersign_closed",
@@ -144,7 +174,9 @@ class Metrics:
         self.hashing = Gauge(
             "countersign_hash_pool_in_use", "Places of the hash pool in use", registry=registry
         )
-
+        self.hashing_places = Gauge(
+            "countersign_hash_pool_places", "Places of the hash pool", registry=registry
+        )
         self._callbacks = Counter(
             "countersign_callbacks",
             "Tries to deliver a callback, by what became of it and the receiver's answer",
@@ -179,9 +211,29 @@ class Metrics:
 
     def delivery(self, kind: SenderKind, reason: Reason, outcome: Outcome) -> None:
         self._deliveries.labels(kind, reason, type(outcome).__name__.lower()).inc()
+        if not isinstance(outcome, Accepted):
+            self._count_errors(outcome.errors)
 
     def reported(self, report: Report) -> None:
         self._reports.labels(report.status).inc()
+        self._count_errors(report.errors)
+
+    def delivered(self, milliseconds: int) -> None:
+        """How long a message took, once that is known."""
+        self._delivery_seconds.observe(milliseconds / 1000)
+
+    def sealed(self, events: int) -> None:
+        self._sealed.inc(events)
+
+    def checkpoint(self, at: int) -> None:
+        """``at``: milliseconds."""
+        self._checkpoint.set(at / 1000)
+
+    def _count_errors(self, errors: Sequence[ProviderError]) -> None:
+        for error in errors:
+            # Telnyx's codes are five digits; whatever else an answer has is one series.
+            known = error.code.isascii() and error.code.isdigit() and len(error.code) <= _MOST_CODE
+            self._errors.labels(error.code if known else "other").inc()
 
     def closed(self, status: Status, reason: Reason) -> None:
         self._closed.labels(status, reason).inc()

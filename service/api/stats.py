@@ -20,6 +20,7 @@ from service.store.api_keys import ApiKey, Scope
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})(h|d)", re.ASCII)
 _MOST_HOURS = 35 * 24
+_LONGEST_APP = 64
 _GROUPS = ("app", "country", "sender", "carrier", "hour")
 _DEFAULT_GROUPS = "country,sender"
 _QUERY = ("window", "app", "group_by")
@@ -182,6 +183,8 @@ def _groups(text: str) -> list[str]:
 
 def _seen(key: ApiKey, app: str | None) -> Callable[[Row], bool]:
     """Which rows a key may see, narrowed to an app if it asks for one."""
+    if app is not None and len(app) > _LONGEST_APP:
+        raise InvalidRequestError.at("app", "is longer than an app's name can be")
     own = None if Scope.ADMIN in key.scopes else key.app
     return lambda row: own in (None, row.app) and app in (None, row.app)
 

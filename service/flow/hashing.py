@@ -20,7 +20,7 @@ class HashPool:
         self._cost = cost
         count = threads or os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="argon2")
-        self._capacity = count * _QUEUE_PER_THREAD
+        self.places = count * _QUEUE_PER_THREAD
         self.in_use = 0
 
     @contextmanager
@@ -44,7 +44,7 @@ class HashPool:
 
     @property
     def full(self) -> bool:
-        return self.in_use >= self._capacity
+        return self.in_use >= self.places
 
     async def digest(self, code: Code, *, verification: str, pepper: bytes, salt: bytes) -> bytes:
         """``domain.code.digest_code`` off the event loop; hold a ``slot`` while calling it."""

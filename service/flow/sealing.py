@@ -4,6 +4,7 @@ from service.clock import Clock
 from service.domain.chain import Checkpoint
 from service.domain.keyring import Keyring
 from service.store.chain import ChainStore
+from service.telemetry import Metrics
 
 CHECKPOINT_INTERVAL = 60_000
 
@@ -11,7 +12,8 @@ CHECKPOINT_INTERVAL = 60_000
 class Sealing:
     """Seals what happened since it last looked."""
 
-    def __init__(self, store: ChainStore, keyring: Keyring, clock: Clock) -> None:
+    def __init__(self, store: ChainStore, keyring: Keyring, clock: Clock, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._store = store
         self._keyring = keyring
         self._clock = clock
@@ -35,6 +37,7 @@ class Sealing:
         while pages := await self._store.unsealed():
             await self._store.seal(pages)
             sealed += sum(len(page.events) for page in pages)
+            self._metrics.sealed(sum(len(page.events) for page in pages))
             await self._store.lead.take()
         return sealed
 
@@ -54,4 +57,7 @@ class Sealing:
             key=self._keyring.newest,
             heads=heads,
         ).signed(self._keyring.audit_seed(self._keyring.newest))
-        return checkpoint if await self._store.add(checkpoint) else None
+        if not await self._store.add(checkpoint):
+            return None
+        self._metrics.checkpoint(now)
+        return checkpoint

@@ -4,16 +4,26 @@ import json
 from collections import Counter
 
 from service.domain.audit import EventType
-from service.domain.stats import Field, count, increments, of_blocked
+from service.domain.stats import (
+    Counted,
+    CountedDelivery,
+    Field,
+    count,
+    increments,
+    of_blocked,
+)
+from service.domain.verification import Verification
 from service.store.keys import VERIFICATION, is_id
 from service.store.stats import Change, Page, StatsStore
+from service.telemetry import Metrics
 
 
 class Statistics:
     """Counts what happened since it last looked."""
 
-    def __init__(self, store: StatsStore) -> None:
+    def __init__(self, store: StatsStore, metrics: Metrics) -> None:
         self._store = store
+        self._metrics = metrics
 
     async def __call__(self) -> int:
         """Count until the trail's end as it is now; gives the number of events. Nothing if another process
@@ -49,6 +59,7 @@ class Statistics:
                     v, before = found[id_]
                     counted[id_] = count(v)
                     counts.update(increments(v, before, counted[id_]))
+                    self._tell_arrivals(v, before, counted[id_])
             for event in events[page.partition]:
                 if event["type"] == EventType.GUARD_BLOCKED and "country" in event:
                     counts.update(
@@ -58,6 +69,13 @@ class Statistics:
                     )
             changes.append(Change(page, counted, counts))
         await self._store.count(changes)
+
+    def _tell_arrivals(self, v: Verification, before: Counted | None, now: Counted) -> None:
+        known = before.deliveries if before is not None else ()
+        for delivery, counted in zip(v.deliveries, now.deliveries, strict=True):
+            was = known[delivery.number - 1] if delivery.number <= len(known) else CountedDelivery()
+            if counted.arrived >= 0 > was.arrived and delivery.report is not None:
+                self._metrics.delivered(max(delivery.report.at - delivery.accepted_at, 0))
 
 
 def _concerns_login(event: dict[str, object]) -> bool:

@@ -19,6 +19,7 @@ from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.scripts import Scripts
 from service.store.trail import Entry, Position, TrailStore
+from service.telemetry import Metrics
 from tests.harness import KEYS
 
 PARTITIONS = (3, 17, 63)
@@ -133,7 +134,7 @@ def test_many_that_seal_make_one_chain(store: Redis, valkey: str, key: str, tmp_
                 store.xadd(name, {"event": _event(n)}, id=f"{n}-1")
         connections = [await Connection.open(valkey) for _ in range(4)]
         sealing = [
-            Sealing(ChainStore(c, Scripts(c)), Keyring(parse_keys(KEYS)), SystemClock())
+            Sealing(ChainStore(c, Scripts(c)), Keyring(parse_keys(KEYS)), SystemClock(), Metrics())
             for c in connections
         ]
         await asyncio.gather(*(one.seal() for one in sealing))
@@ -177,6 +178,7 @@ def test_a_checkpoint_that_is_made_during_an_export_accuses_nobody(
             ChainStore(self._connection, Scripts(self._connection)),
             Keyring(parse_keys(KEYS)),
             SystemClock(),
+            Metrics(),
         )
         await sealing.seal()
         assert await sealing.checkpoint() is not None

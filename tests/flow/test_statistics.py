@@ -15,6 +15,7 @@ from service.store.connection import Connection
 from service.store.lead import Lead
 from service.store.scripts import Scripts
 from service.store.stats import Change, StatsStore
+from service.telemetry import Metrics
 from tests.harness import World, world
 
 NUMBERS = {
@@ -104,7 +105,7 @@ async def test_two_that_count_count_once(app: World, connection: Connection) -> 
     for _ in range(4):
         store = StatsStore(connection, scripts, app.settings.routing().senders)
         store.lead = Pushy(connection, "")
-        counters.append(Statistics(store))
+        counters.append(Statistics(store, Metrics()))
     await asyncio.gather(*(counting() for counting in counters))
     together = await _rows(app)
     await _forget(connection)
@@ -125,7 +126,7 @@ async def test_whoever_dies_counting_loses_and_doubles_nothing(
             raise UnavailableError("gone", 1)
 
     senders = app.settings.routing().senders
-    dying = Statistics(Dying(connection, Scripts(connection), senders))
+    dying = Statistics(Dying(connection, Scripts(connection), senders), Metrics())
     with pytest.raises(UnavailableError):
         await dying()
     await connection.command("DEL", "cs:{00}:st:lease")

@@ -112,11 +112,7 @@ async def _write_checkpoints(connection: "Connection", export: Path, until: int)
     known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     numbers = {json.loads(line)["number"] for line in known}
     found = await ChainStore(connection, Scripts(connection)).checkpoints()
-    new = [
-        one.to_members()
-        for one in found
-        if one.number not in numbers and one.is_before(until)
-    ]
+    new = [one.to_members() for one in found if one.number not in numbers and one.is_before(until)]
     with path.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(members, separators=(",", ":")) + "\n" for members in new)
 

@@ -82,11 +82,12 @@ async def _checkpoint() -> None:
     from service.settings import load_keyring
     from service.store.chain import ChainStore
     from service.store.scripts import Scripts
+    from service.telemetry import Metrics
 
     keyring = load_keyring()
     async with open_store() as connection:
         store = ChainStore(connection, Scripts(connection))
-        sealing = Sealing(store, keyring, SystemClock())
+        sealing = Sealing(store, keyring, SystemClock(), Metrics())
         await sealing.seal()
         made = await sealing.checkpoint() or await store.last_checkpoint()
     if made is None:
