@@ -44,6 +44,7 @@ from service.store.lines import LineStore
 from service.store.lookup import open_keyring
 from service.store.money import MoneyStore
 from service.store.opt_out_sync import OptOutSyncStore
+from service.store.people import PeopleStore
 from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
@@ -286,6 +287,7 @@ def _join(
     parts = Parts(
         stats=stats,
         trail=TrailStore(connection),
+        people=PeopleStore(connection, scripts),
         chain=chain,
         start=start,
         verify=verify,

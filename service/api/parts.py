@@ -16,6 +16,7 @@ from service.flow.verify import Verify
 from service.store.api_keys import ApiKeyStore
 from service.store.chain import ChainStore
 from service.store.connection import Connection
+from service.store.people import PeopleStore
 from service.store.recipients import RecipientStore
 from service.store.stats import StatsStore
 from service.store.trail import TrailStore
@@ -33,6 +34,7 @@ class Parts:
     recipients: RecipientStore
     stats: StatsStore
     trail: TrailStore
+    people: PeopleStore
     chain: ChainStore
     api_keys: ApiKeyStore
     key_limits: KeyLimits

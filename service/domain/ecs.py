@@ -39,6 +39,7 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.GUARD_RELEASED: ("event", _DEFENCE, "info"),
     EventType.OPT_OUT_RECORDED: ("event", _CONSENT, "creation"),
     EventType.OPT_OUT_LIFTED: ("event", _CONSENT, "deletion"),
+    EventType.PERSON_ERASED: ("event", _CONSENT, "deletion"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {
@@ -101,7 +102,7 @@ def to_line(
         line["rule"] = {"name": event["rule"]}
     if "trace_id" in event:
         line["trace"] = {"id": event["trace_id"]}
-    if "recipient" in event:
+    if event.get("recipient"):
         line["user"] = {"id": event["recipient"]}
     return line
 

@@ -9,18 +9,15 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from service.domain import pseudonym
 from service.domain.opt_out_scope import EVERYTHING
 
-PARTITIONS = 64
+PARTITIONS = pseudonym.PARTITIONS
+partition_of = pseudonym.partition_of
 META = "cs:meta"
 VERIFICATION, NOTICE = "ver", "ntc"
 _DIGEST = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ID = re.compile(r"(ver|ntc)_([0-9]{2})[0-9a-f]{32}", re.ASCII)
-
-
-def partition_of(digest: str) -> int:
-    """The partition of a look-up id, or of any other hexadecimal digest."""
-    return int(digest[:8], 16) % PARTITIONS
 
 
 def partition_of_id(id_: str) -> int:
@@ -132,6 +129,11 @@ class RecipientKeys:
     def known(self, app: str) -> str:
         """The clients that were approved for the app; ``count_attempt.lua`` builds the same name."""
         return f"{self.prefix}k:{self.recipient_id}:{app}"
+
+    @property
+    def pseudonym(self) -> str:
+        """The only tie to her events; ``include/pseudonym.lua`` builds the same name."""
+        return f"{self.prefix}s:{self.recipient_id}"
 
     @property
     def line(self) -> str:

@@ -57,8 +57,6 @@ def test_an_exports_memory_does_not_grow_with_the_trail(valkey: str, tmp_path: P
             peaks.append(_peak(valkey, file))
             with file.open("rb") as lines:
                 assert sum(1 for _ in lines) == end
-            size = file.stat().st_size
-            print(f"{end} events: {peaks[-1] // 1024} MiB, file {size / 1e6:.0f} MB")
             file.unlink()
         store.flushall()
     assert peaks[1] < peaks[0] + _ALLOWED

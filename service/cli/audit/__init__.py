@@ -2,6 +2,7 @@
 
 import typer
 
+from service.cli.audit.erasing import erase
 from service.cli.audit.reading import export, tail
 from service.cli.audit.sealing import checkpoint, public_key, verify
 
@@ -11,3 +12,4 @@ app.command()(export)
 app.command()(verify)
 app.command()(checkpoint)
 app.command()(public_key)
+app.command()(erase)
