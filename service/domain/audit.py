@@ -55,6 +55,7 @@ class EventType(StrEnum):
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
     PERSON_ERASED = "person.erased"
+    TRAIL_ARCHIVED = "trail.archived"
 
 
 _OF_NOTICES = {
@@ -232,4 +233,17 @@ def of_erasure(recipient_id: str, at: int, *, actor: str) -> Event:
         "at": at,
         "actor": actor,
         "recipient": propose(recipient_id),
+    }
+
+
+def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) -> Event:
+    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here."""
+    return {
+        "type": EventType.TRAIL_ARCHIVED,
+        "at": at,
+        "actor": "operator",
+        "checkpoint": checkpoint,
+        "file": file,
+        "digest": digest,
+        "events": events,
     }

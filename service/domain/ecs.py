@@ -13,7 +13,7 @@ from service.domain.audit import EventType
 from service.domain.instant import rfc3339
 
 ECS_VERSION = "8.17.0"
-_MOVED = {"type", "at", "rule", "source", "trace_id"}
+_MOVED = {"type", "at", "rule", "source", "trace_id", "file"}
 _SUCCEEDED = {"approved", "delivered", "sent", "queued"}
 _AUTHENTICATION, _DEFENCE, _CONSENT = "authentication", "intrusion_detection", "configuration"
 
@@ -40,6 +40,7 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.OPT_OUT_RECORDED: ("event", _CONSENT, "creation"),
     EventType.OPT_OUT_LIFTED: ("event", _CONSENT, "deletion"),
     EventType.PERSON_ERASED: ("event", _CONSENT, "deletion"),
+    EventType.TRAIL_ARCHIVED: ("event", _CONSENT, "deletion"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {
@@ -100,6 +101,8 @@ def to_line(
     }
     if "rule" in event:
         line["rule"] = {"name": event["rule"]}
+    if "file" in event:
+        line["file"] = {"name": event["file"]}
     if "trace_id" in event:
         line["trace"] = {"id": event["trace_id"]}
     if event.get("recipient"):

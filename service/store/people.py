@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 
 from service.domain.audit import of_erasure
 from service.store.connection import Connection
-from service.store.keys import RecipientKeys, partition_of
+from service.store.keys import RecipientKeys
 from service.store.records import dump
 from service.store.scripts import Scripts
-from service.store.trail import START, TrailStore
 
 
 class PendingError(Exception):
@@ -21,7 +20,6 @@ class PeopleStore:
     def __init__(self, connection: Connection, scripts: Scripts) -> None:
         self._connection = connection
         self._scripts = scripts
-        self._trail = TrailStore(connection)
 
     async def pseudonym(self, recipient_id: str) -> str | None:
         """``None``: the trail has nothing that can be told to be this person's."""
@@ -37,10 +35,9 @@ class PeopleStore:
             PendingError: a verification of hers is under way, and its events would tie her again.
         """
         k = RecipientKeys(recipient_id)
-        pseudonym = await self.pseudonym(recipient_id)
-        if pseudonym is None:
+        if await self.pseudonym(recipient_id) is None:
             return None
-        records = {id_ async for id_ in self._verifications(recipient_id, pseudonym)}
+        records = {id_ async for id_ in self._records(k)}
         others = {k.line}
         for of_apps in (k.known("*"), k.pending("*", "*")):
             others |= {name async for name in self._connection.scan(of_apps)}
@@ -58,10 +55,8 @@ class PeopleStore:
             raise PendingError(reply[1])
         return reply[1] if reply[0] == "ok" else None
 
-    async def _verifications(self, recipient_id: str, pseudonym: str) -> AsyncIterator[str]:
-        partition = partition_of(recipient_id)
-        until = await self._trail.now()
-        async for entry in self._trail.read(START, until, [partition]):
-            event = json.loads(entry.original)
-            if event.get("recipient") == pseudonym and "verification" in event:
-                yield event["verification"]
+    async def _records(self, k: RecipientKeys) -> AsyncIterator[str]:
+        async for name in self._connection.scan(f"{k.prefix}v:*"):
+            base = await self._connection.command("HGET", name, "base")
+            if base and json.loads(base)["recipient_id"] == k.recipient_id:
+                yield name.rpartition(":")[2]
