@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without compiling, installing takes little more than half the time; Python compiles what it uses.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile
-LOCK := $(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra embedded --extra tracing --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet
 
 # Each process of a run would collect and load these for nothing.

@@ -15,10 +15,11 @@ from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
 from service.api.proofs import publish_keys
 from service.api.stats import Stats
-from service.api.surface import TakeIn, add_headers
+from service.api.surface import LinkCaller, TakeIn, add_headers
 from service.api.verifications import Verifications
 from service.api.webhooks import Webhooks
 from service.domain.errors import CountersignError
+from service.tracing import is_tracing
 
 MAX_BODY = 16 * 1024
 _HEALTH = (operations.livez, operations.readyz)
@@ -58,7 +59,7 @@ def create_inspection(parts: Parts, api: Litestar) -> Litestar:
 def _create(handlers: Sequence[Any], parts: Parts | None, **state: object) -> Litestar:
     return Litestar(
         route_handlers=handlers,
-        middleware=[TakeIn()],
+        middleware=[TakeIn(), *([LinkCaller()] if is_tracing() else [])],
         before_send=[add_headers],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         exception_handlers={

@@ -7,6 +7,8 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.tracing import called_by
+
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -23,6 +25,17 @@ async def add_headers(message: Message, scope: Scope) -> None:
     del scope
     if message["type"] == "http.response.start":
         message["headers"] = [*message.get("headers", ()), *_HEADERS]
+
+
+class LinkCaller(ASGIMiddleware):
+    """Keeps the caller's ``traceparent`` for the traces of this request."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        found = (value for name, value in scope["headers"] if name == b"traceparent")
+        called_by(next(found, b"").decode("latin-1") or None)
+        await next_app(scope, receive, send)
 
 
 class TakeIn(ASGIMiddleware):

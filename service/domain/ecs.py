@@ -13,7 +13,7 @@ from service.domain.audit import EventType
 from service.domain.instant import rfc3339
 
 ECS_VERSION = "8.17.0"
-_MOVED = {"type", "at", "rule", "source", "trace_id", "file"}
+_MOVED = {"type", "at", "rule", "source", "file"}
 _SUCCEEDED = {"approved", "delivered", "sent", "queued"}
 _AUTHENTICATION, _DEFENCE, _CONSENT = "authentication", "intrusion_detection", "configuration"
 
@@ -103,8 +103,8 @@ def to_line(
         line["rule"] = {"name": event["rule"]}
     if "file" in event:
         line["file"] = {"name": event["file"]}
-    if "trace_id" in event:
-        line["trace"] = {"id": event["trace_id"]}
+    if isinstance(found := event.get("verification"), str):
+        line["trace"] = {"id": found[6:]}
     if event.get("recipient"):
         line["user"] = {"id": event["recipient"]}
     return line
