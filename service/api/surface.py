@@ -24,7 +24,9 @@ async def add_headers(message: Message, scope: Scope) -> None:
     """A hook before each answer, those of the router among them."""
     del scope
     if message["type"] == "http.response.start":
-        message["headers"] = [*message.get("headers", ()), *_HEADERS]
+        own = list(message.get("headers", ()))
+        names = {name.lower() for name, _ in own}
+        message["headers"] = [*own, *(one for one in _HEADERS if one[0] not in names)]
 
 
 class LinkCaller(ASGIMiddleware):
