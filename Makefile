@@ -36,7 +36,7 @@ run: $(VENV)/.runtime ## Run it all on this machine: Valkey, a Telnyx sandbox, t
 	@$(BIN)/countersign up $(ARGS)
 
 test: $(VENV)/.dev ## Run the everyday tests
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz" $(QUICK) $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz" $(QUICK) $(ARGS) $(TESTS)
 
 test-slow: $(VENV)/.dev ## Run the tests that are left out of `make test`
 	@$(BIN)/pytest -m slow $(ARGS) $(TESTS)
