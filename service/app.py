@@ -176,7 +176,7 @@ def _join(
 ) -> Service:
     metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
-    metrics.hashing_places.set(hashing.places)
+    metrics.hashing_places.set_function(lambda: hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)

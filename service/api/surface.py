@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.tracing import called_by
 
-_HEADERS = (
+SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -26,7 +26,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start":
         own = list(message.get("headers", ()))
         names = {name.lower() for name, _ in own}
-        message["headers"] = [*own, *(one for one in _HEADERS if one[0] not in names)]
+        message["headers"] = [*own, *(one for one in SECURITY_HEADERS if one[0] not in names)]
 
 
 class LinkCaller(ASGIMiddleware):
