@@ -15,6 +15,12 @@ _VALUES = {
 }
 
 
+def make(name: str) -> str:
+    """A secret by its name as a variable or as a file (``telnyx-api-key``)."""
+    known = {"keys": "COUNTERSIGN_KEYS"}
+    return _VALUES[known.get(name, name.replace("-", "_").upper())]()
+
+
 def load(text: str, environ: Mapping[str, str], folder: Path) -> Settings:
     """Settings as a process with ``environ`` would have them, ``text`` being its file; where the
     environment names a secret's file, one is there."""
