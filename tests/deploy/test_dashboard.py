@@ -23,7 +23,7 @@ def _labels() -> dict[str, set[str]]:
     """Each sample's name, and what it can be grouped by."""
     found = {}
     ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
-    for collector in list(Metrics().registry._collector_to_names):  # noqa: SLF001 - it has no other list
+    for collector in list(Metrics().registry._collector_to_names):
         for family in collector.collect():
             for end in ends[family.type]:
                 found[family.name + end] = {*getattr(collector, "_labelnames", ()), *_SCRAPE}
