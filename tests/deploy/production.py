@@ -2,12 +2,12 @@
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from service.settings import Settings, load_settings
 
-_VALUES = {
+_VALUES: dict[str, Callable[[], str]] = {
     "COUNTERSIGN_KEYS": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
     "REDIS_URL": lambda: "redis://redis.internal:6379/0",
     "TELNYX_API_KEY": lambda: "KEY0123456789",

@@ -1,5 +1,5 @@
-"""The container's own steps in a clean root, and the compose file's command lines in what they make: as a user
-without rights, who can write nowhere. Building an image itself needs a container engine, and is not done here."""
+"""The container's own steps in a clean root, and the compose file's command lines in what they make:
+as a user without rights, who can write nowhere. To build an image itself takes a container engine."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             case "RUN":
                 command = step.rest.replace("/opt/", f"{root}/opt/")
                 done = subprocess.run(
-                    ["sh", "-ec", command],
+                    ["/bin/sh", "-ec", command],
                     cwd=here,
                     env=env,
                     capture_output=True,
@@ -201,18 +201,20 @@ def composed(image: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
         "valkey:6379": f"127.0.0.1:{ports['6379']}",
         "service:8000": f"127.0.0.1:{ports['8000']}",
         "sandbox:8025": f"127.0.0.1:{ports['8025']}",
-        "0.0.0.0:9100": f"127.0.0.1:{ports['9100']}",
+        "0.0.0.0": "127.0.0.1",  # noqa: S104 - it is what is replaced
+        "127.0.0.1:9100": f"127.0.0.1:{ports['9100']}",
     }
 
     def place(text: str) -> str:
         for theirs, ours in places.items():
             text = text.replace(theirs, ours)
-        return "127.0.0.1" if text == "0.0.0.0" else ports.get(text, text)
+        return ports.get(text, text)
 
     (tmp_path / "data").mkdir()
     _, *options = _compose()["services"]["valkey"]["command"]
     here = ["--bind", "127.0.0.1", "--port", ports["6379"], "--dir", str(tmp_path / "data")]
     processes = [_start([str(find_server()), *options, *here], {}, tmp_path / "valkey.log")]
+    env: dict[str, str] = {}
     try:
         for name in ("sandbox", "service"):
             command = [place(word) for word in _compose()["services"][name]["command"]]
@@ -254,8 +256,8 @@ def _start(command: list[str], env: dict[str, str], log: Path) -> "subprocess.Po
 
 
 def _without_rights() -> list[str]:
-    """As the image's user, who may read everything here (this machine's Python may lie in somebody's home), and
-    write nothing."""
+    """As the image's user, who may write nothing, and read everything: this machine's Python may lie in
+    somebody's home."""
     if os.getuid() != 0:
         return []
     user, reads = "10001", "-all,+dac_read_search"

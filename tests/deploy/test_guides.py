@@ -55,8 +55,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.mark.parametrize("page", RUN, ids=name)
 def test_a_page_works_as_it_stands(page: Path, stack: Up) -> None:
-    """One shell for the page, as for its reader; what a `text` block says must begin a line of the output of the
-    commands before it."""
+    """One shell for the page, as for its reader; what a `text` block says must begin lines of the output
+    of the commands before it."""
     script, expected = _script(page)
     keys = stack.data / "secrets" / "keys"
     before = keys.read_bytes()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from service.app import DRAIN_TIMEOUT
 from service.settings import Settings
 from tests.deploy.production import load
 
@@ -46,8 +47,7 @@ def _render(values: dict[str, Any]) -> Objects:
     with Chart.load(CHART) as chart:
         chart.validate_schema(values)
         found = chart.render(values=values, name="countersign", namespace="countersign")
-    texts = found.values() if isinstance(found, dict) else [found]
-    return _by_name(doc for text in texts for doc in yaml.safe_load_all(text))
+    return _by_name(doc for text in found.values() for doc in yaml.safe_load_all(text))
 
 
 def _by_name(documents: Any) -> Objects:
@@ -137,8 +137,6 @@ def test_the_pods_start_with_settings_that_there_are(kustomized: Objects, tmp_pa
 
 
 def test_a_pod_has_time_for_what_is_in_flight(kustomized: Objects) -> None:
-    from service.app import DRAIN_TIMEOUT
-
     pod = kustomized["Deployment", "countersign-api"]["spec"]["template"]["spec"]
     sleep = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pod["terminationGracePeriodSeconds"] >= sleep + 2 * DRAIN_TIMEOUT

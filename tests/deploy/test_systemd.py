@@ -105,7 +105,7 @@ def test_each_variable_is_a_setting(
 
 
 @pytest.fixture
-def running(valkey: str, tmp_path: Path) -> Iterator[dict[str, int]]:
+def running(valkey: str, tmp_path: Path) -> Iterator[dict[int, int]]:
     """Both units' command lines at once, with their credentials; ports and places are this test's."""
     ports = {port: free_port() for port in (8000, 8001, 9100, 9101)}
     places = {"/etc/countersign/countersign.toml": str(CONFIG), "%d": str(tmp_path)}
@@ -165,7 +165,7 @@ def _wait(url: str, processes: "list[subprocess.Popen[bytes]]", logs: Path) -> N
             time.sleep(0.05)
 
 
-def test_both_command_lines_run_side_by_side(running: dict[str, int]) -> None:
+def test_both_command_lines_run_side_by_side(running: dict[int, int]) -> None:
     with httpx.Client(trust_env=False) as client:
         for port in (9100, 9101):
             shown = client.get(f"http://127.0.0.1:{running[port]}/metrics").text
