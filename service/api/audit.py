@@ -76,6 +76,9 @@ class _Wanted:
     matches: Callable[[dict[str, Any]], bool]
 
 
+_NOTHING = _Wanted((), lambda _: False)
+
+
 class Audit(Controller):
     """A key sees its own app's events; with the scope ``admin`` beside ``audit`` it sees all."""
 
@@ -99,7 +102,7 @@ class Audit(Controller):
         self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]
     ) -> Response[bytes] | Stream:
         query = request.query_params
-        wanted = _wanted(parts, caller(request), query)
+        wanted = await _wanted(parts, caller(request), query)
         after, most = _position(query.get("cursor")), _limit(query.get("limit"))
         if NDJSON in request.headers.get("accept", ""):
             lines = _lines(parts, after, wanted)
@@ -125,7 +128,7 @@ class Audit(Controller):
 async def _page(parts: Parts, after: Position, most: int, wanted: _Wanted) -> Response[bytes]:
     until, examined, last = await parts.trail.now(), 0, after
     found: list[EventAnswer] = []
-    chunk = max(2 * most // len(wanted.partitions), 8)
+    chunk = max(2 * most // max(len(wanted.partitions), 1), 8)
     async for entry in parts.trail.read(after, until, wanted.partitions, chunk):
         if len(found) == most or examined == _MOST_EXAMINED:
             return answer(EventsAnswer(events=found, next_cursor=str(last)))
@@ -143,7 +146,7 @@ async def _lines(parts: Parts, after: Position, wanted: _Wanted) -> AsyncIterato
             yield json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def _wanted(parts: Parts, key: ApiKey, query: Mapping[str, str]) -> _Wanted:
+async def _wanted(parts: Parts, key: ApiKey, query: Mapping[str, str]) -> _Wanted:
     equal: dict[str, str] = {}
     partitions: Sequence[int] = range(keys.PARTITIONS)
     if Scope.ADMIN not in key.scopes:
@@ -153,8 +156,11 @@ def _wanted(parts: Parts, key: ApiKey, query: Mapping[str, str]) -> _Wanted:
             raise InvalidRequestError.at("type", "is no type of event, such as delivery.accepted")
         equal["type"] = type_
     if (recipient := query.get("recipient")) is not None:
-        equal["recipient"] = _digest(parts, recipient)
-        partitions = [keys.partition_of(equal["recipient"])]
+        pseudonym = await _pseudonym(parts, recipient)
+        if pseudonym is None:
+            return _NOTHING
+        equal["recipient"] = pseudonym
+        partitions = [keys.partition_of(pseudonym)]
     if (verification := query.get("verification")) is not None:
         if not keys.is_id(verification):
             raise InvalidRequestError.at("verification", "is no id of a verification")
@@ -163,14 +169,17 @@ def _wanted(parts: Parts, key: ApiKey, query: Mapping[str, str]) -> _Wanted:
     return _Wanted(partitions, lambda line: equal.items() <= line.items())
 
 
-def _digest(parts: Parts, recipient: str) -> str:
+async def _pseudonym(parts: Parts, recipient: str) -> str | None:
     if keys.is_digest(recipient):
         return recipient
     try:
         # A plus sign that was not encoded arrives as a blank.
-        return parts.keyring.lookup_id(parse_recipient(recipient.replace(" ", "+")).e164)
+        number = parse_recipient(recipient.replace(" ", "+")).e164
     except InvalidNumberError as error:
-        raise InvalidRequestError.at("recipient", f"{error}, or a recipient's digest") from None
+        raise InvalidRequestError.at(
+            "recipient", f"{error}, or the recipient of an event"
+        ) from None
+    return await parts.people.pseudonym(parts.keyring.lookup_id(number))
 
 
 def _position(cursor: str | None) -> Position:

@@ -61,7 +61,7 @@ _PARAMETERS = {
     "recipient": {
         "name": "recipient",
         "in": "query",
-        "description": "Events of one person alone: a number (E.164), or the digest in events.",
+        "description": "Events of one person alone: a number (E.164), or the pseudonym in events.",
         "schema": _text(r"^(\+[1-9][0-9]{6,14}|[0-9a-f]{32})$"),
     },
     "window": {

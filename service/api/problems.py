@@ -72,23 +72,31 @@ def problem(
     )
 
 
-def of_error(_: Request[Any, Any, Any], error: CountersignError) -> Response[bytes]:
+def of_error(request: Request[Any, Any, Any], error: CountersignError) -> Response[bytes]:
     """An error that the domain names."""
+    _count(request, error.slug)
     return problem(error.slug, error.detail, error.members, _headers(error))
 
 
-def of_framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """An error of the framework's; its own words are dropped, for they may quote the request."""
     fallback = "internal-error" if error.status_code >= 500 else "invalid-request"
     slug = _FRAMEWORK.get(HTTPStatus(error.status_code), fallback)
+    _count(request, slug)
     kept = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     return problem(slug, _DETAILS[slug], headers=kept)
 
 
 def of_anything(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A fault of ours: logged with its trace, told without it."""
+    _count(request, "internal-error")
     log.error("request.failed", method=request.method, error=type(error).__name__, exc_info=error)
     return problem("internal-error", _DETAILS["internal-error"])
+
+
+def _count(request: Request[Any, Any, Any], slug: str) -> None:
+    if (parts := request.app.state.get("parts")) is not None:
+        parts.metrics.problem(slug)
 
 
 def _headers(error: CountersignError) -> dict[str, str]:

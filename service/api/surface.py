@@ -7,6 +7,8 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.tracing import called_by
+
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -22,7 +24,20 @@ async def add_headers(message: Message, scope: Scope) -> None:
     """A hook before each answer, those of the router among them."""
     del scope
     if message["type"] == "http.response.start":
-        message["headers"] = [*message.get("headers", ()), *_HEADERS]
+        own = list(message.get("headers", ()))
+        names = {name.lower() for name, _ in own}
+        message["headers"] = [*own, *(one for one in _HEADERS if one[0] not in names)]
+
+
+class LinkCaller(ASGIMiddleware):
+    """Keeps the caller's ``traceparent`` for the traces of this request."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        found = (value for name, value in scope["headers"] if name == b"traceparent")
+        called_by(next(found, b"").decode("latin-1") or None)
+        await next_app(scope, receive, send)
 
 
 class TakeIn(ASGIMiddleware):

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -57,6 +58,21 @@ def spawn(
     if sys.platform != "linux":
         atexit.register(child.send_signal, death_signal)
     return child
+
+
+class Restarts:
+    """Counts the ends of a child: one that ends again and again is not worth another start."""
+
+    def __init__(self, most: int = 5, window: float = 10.0) -> None:
+        self._most = most
+        self._window = window
+        self._ends: list[float] = []
+
+    def too_many(self) -> bool:
+        """Count one more; whether that is more than ``most`` within ``window`` seconds."""
+        now = time.monotonic()
+        self._ends = [at for at in self._ends if now - at < self._window] + [now]
+        return len(self._ends) > self._most
 
 
 def end(child: "subprocess.Popen[bytes]", timeout: float) -> int:

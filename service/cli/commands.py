@@ -68,11 +68,17 @@ def serve(
     role: Annotated[str, typer.Option(help="all, api or worker.")] = "all",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    processes: Annotated[
+        int, typer.Option(help="How many processes share the port.", min=1, max=256)
+    ] = 1,
     config: Config = None,
+    inherited: Annotated[int | None, typer.Option(hidden=True)] = None,
+    index: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """Run the service against a Redis or Valkey that is there already (production)."""
     from service.app import Role
-    from service.cli.production import serve_service
+    from service.cli.processes import ProcessesError, run_processes
+    from service.cli.production import Place, serve_service
     from service.domain.errors import UnavailableError
     from service.settings import SettingsError, load_settings
     from service.store.connection import StoreSetupError
@@ -80,8 +86,13 @@ def serve(
     if role not in set(Role):
         fail(f"--role must be one of {', '.join(Role)}")
     try:
-        asyncio_run(serve_service(load_settings(config), Role(role), host, port))
-    except (SettingsError, StoreSetupError) as error:
+        settings = load_settings(config)
+        if processes > 1:
+            run_processes(processes, role, host, port, config)
+        else:
+            place = Place(host, port, inherited, index)
+            asyncio_run(serve_service(settings, Role(role), place))
+    except (SettingsError, StoreSetupError, ProcessesError) as error:
         fail(str(error))
     except UnavailableError:
         fail("Redis does not answer at REDIS_URL: check that it runs and that the URL is right")

@@ -21,15 +21,13 @@ from pathlib import Path
 from nacl.signing import SigningKey
 
 from service.cli import embedded
-from service.cli.children import end, spawn
+from service.cli.children import Restarts, end, spawn
 from service.cli.secrets import keep_secret, new_api_key, new_key, write_secret
 
 _READY_TIMEOUT = 30.0
 _POLL = 0.02
 _STOP_TIMEOUT = 25.0
 _WATCH = 0.1
-_RESTART_WINDOW = 10.0
-_MOST_RESTARTS = 5
 _HOST = "127.0.0.1"
 
 
@@ -114,16 +112,14 @@ class _Part:
     ) -> None:
         self.name = name
         self._start = start
-        self._restarts: list[float] = []
+        self._restarts = Restarts()
         self.process = process or start()
 
     def restart_if_ended(self, places: _Places) -> None:
         """Raises LocalError if it has ended too often of late to be worth another try."""
         if self.process.poll() is None:
             return
-        now = time.monotonic()
-        self._restarts = [at for at in self._restarts if now - at < _RESTART_WINDOW] + [now]
-        if len(self._restarts) > _MOST_RESTARTS:
+        if self._restarts.too_many():
             raise LocalError(f"{self.name} ends again and again; {_last_words(self.name, places)}")
         print(
             f"{self.name} ended (status {self.process.returncode}); starting it again", flush=True
@@ -263,6 +259,7 @@ def _greet(places: _Places) -> None:
         f"""
 Countersign is ready: {places.url} (docs at {places.url}/docs)
 The phones' inbox:     {places.sandbox_url}/
+The dashboard:         {places.url}/dashboard (sign in with $COUNTERSIGN_API_KEY)
 
   . {shown}
   curl -s $COUNTERSIGN_URL/v1/verifications -H "Authorization: Bearer $COUNTERSIGN_API_KEY" \\

@@ -1,5 +1,7 @@
 """``countersign serve``."""
 
+from dataclasses import dataclass
+
 from service.app import Role, build
 from service.cli.proxies import behind, check_proxies
 from service.cli.serving import Site, serve
@@ -8,7 +10,17 @@ from service.settings import Settings
 from service.telemetry import configure_logging
 
 
-async def serve_service(settings: Settings, role: Role, host: str, port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process listens. One of several has an ``inherited`` socket, and an ``index``."""
+
+    host: str
+    port: int
+    inherited: int | None = None
+    index: int = 0
+
+
+async def serve_service(settings: Settings, role: Role, place: Place) -> None:
     """Serve the API, the worker or both; a stop finishes what is in flight.
 
     Raises:
@@ -16,12 +28,13 @@ async def serve_service(settings: Settings, role: Role, host: str, port: int) ->
         UnavailableError, StoreSetupError: the store cannot be used.
         OSError: the address cannot be listened on.
     """
-    check_proxies(settings, host)
+    check_proxies(settings, place.host)
     configure_logging(settings.log_level)
     async with build(settings, role) as service:
         app = behind(service.api, settings.http.trusted_proxies, SystemClock())
-        sites = [Site(app, host, port)]
+        sites = [Site(app, place.host, place.port, inherited=place.inherited)]
         if service.inspection is not None and settings.http.inspection is not None:
             address, _, number = settings.http.inspection.rpartition(":")
-            sites.append(Site(service.inspection, address.strip("[]"), int(number)))
+            # A scrape is to reach each process.
+            sites.append(Site(service.inspection, address.strip("[]"), int(number) + place.index))
         await serve(*sites)

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 _HEADER_TIMEOUT = 10_000  # milliseconds; a slow client must not hold a connection
 _BACKLOG = 1024
+_UNAVAILABLE = 503
+_QUARTER, _MOST_QUARTERS = 0.25, 20
+"""Seconds without a request after which nobody is left to be told, and how often it is waited for that."""
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 log = structlog.get_logger(__name__)
@@ -22,42 +26,95 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An application and where it listens. ``before_stop`` ends what streams without end: a stop
-    waits for every answer."""
+    """An application and where it listens: at its address, or on a socket that was inherited (the number of
+    its descriptor). ``before_stop`` ends what streams without end: a stop waits for every answer."""
 
     app: Asgi
     host: str
     port: int
     before_stop: Callable[[], None] = lambda: None
+    inherited: int | None = None
 
 
 async def serve(*sites: Site) -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight are finished.
+    """Serve until SIGTERM or SIGINT; requests in flight are finished, and who holds a connection is told
+    that it ends.
 
     Raises:
         OSError: an address cannot be listened on.
     """
     for site in sites:
-        _check_free(site.host, site.port)
-    servers = [_server(site) for site in sites]
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        for site, server in zip(sites, servers, strict=True):
-            site.before_stop()
-            server.stop()  # type: ignore[no-untyped-call]
-
+        if site.inherited is None:
+            _check_free(site.host, site.port)
+    last_calls = [LastCall(site.app) for site in sites]
+    servers = [_server(site, app) for site, app in zip(sites, last_calls, strict=True)]
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stopping.set)
     for site in sites:
         log.info("serving", host=site.host, port=site.port, pid=os.getpid())
-    await asyncio.gather(*(server.serve() for server in servers))
+    running = [asyncio.ensure_future(server.serve()) for server in servers]
+    ending = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({ending, *running}, return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    for site in sites:
+        site.before_stop()
+    await asyncio.gather(*(app.until_quiet() for app in last_calls))
+    for server in servers:
+        server.stop()  # type: ignore[no-untyped-call]
+    await asyncio.gather(*running)
     log.info("stopped", pid=os.getpid())
 
 
-def _server(site: Site) -> Server:
-    return Server(
-        site.app,
+class LastCall:
+    """Before a stop: answers end their connections, so that nobody sends a request into one that is just
+    being closed, and ``/readyz`` sends load balancers elsewhere."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+        self._requests = 0
+        self._is_ending = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if not self._is_ending:
+            return await self._app(scope, receive, send)
+        self._requests += 1
+
+        async def send_last(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                if scope["path"] == "/readyz":
+                    message["status"] = _UNAVAILABLE
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        return await self._app(scope, receive, send_last)
+
+    async def until_quiet(self) -> None:
+        """Until no request came for a while; with steady ones, not for ever."""
+        self._is_ending = True
+        for _ in range(_MOST_QUARTERS):
+            before = self._requests
+            await asyncio.sleep(_QUARTER)
+            if self._requests == before:
+                return
+
+
+class _InheritingServer(Server):
+    """Serves a socket that this process did not open."""
+
+    inherited: int
+
+    def _init_shared_socket(self) -> None:
+        # As granian hands its own socket to its workers where ports cannot be shared.
+        holder: Any = SocketHolder
+        self._ssp, self._shd = None, holder(self.inherited, False, _BACKLOG)
+        self._sfd = self._shd.get_fd()  # type: ignore[attr-defined]
+
+
+def _server(site: Site, app: Asgi) -> Server:
+    kind = Server if site.inherited is None else _InheritingServer
+    server = kind(
+        app,
         address=site.host,
         port=site.port,
         interface=Interfaces.ASGI,
@@ -65,6 +122,9 @@ def _server(site: Site) -> Server:
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT),
         log_enabled=False,
     )
+    if isinstance(server, _InheritingServer):
+        server.inherited = site.inherited or 0
+    return server
 
 
 def _check_free(host: str, port: int) -> None:

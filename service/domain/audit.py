@@ -1,13 +1,14 @@
 """The audit trail: one event for each transition, with all that explains it and nothing secret.
 
-An event is written by the very script that makes the transition. Recipients stand in it only as their
-look-up id and mask; codes and texts never do.
+An event is written by the very script that makes the transition. Recipients stand in it only under a
+pseudonym, which the script puts in the place of the look-up id, and as a mask; codes and texts never do.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 from service.domain import breaker
+from service.domain.pseudonym import propose
 from service.domain.pumping import RULE, Suspicion
 from service.domain.recipient import Recipient
 from service.domain.verification import (
@@ -53,6 +54,8 @@ class EventType(StrEnum):
     GUARD_RELEASED = "guard.released"
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
+    PERSON_ERASED = "person.erased"
+    TRAIL_ARCHIVED = "trail.archived"
 
 
 _OF_NOTICES = {
@@ -87,7 +90,7 @@ def of_verification(
         "verification": v.id,
         "app": v.app,
         "purpose": v.purpose,
-        "recipient": v.recipient_id,
+        "recipient": propose(v.recipient_id),
         "masked": v.masked,
         "country": v.country,
     }
@@ -112,7 +115,7 @@ def of_blocked(
         "actor": actor,
         "app": app,
         "purpose": purpose,
-        "recipient": recipient_id,
+        "recipient": propose(recipient_id),
         "masked": recipient.masked,
         "country": recipient.country,
     }
@@ -217,7 +220,30 @@ def of_opt_out(
         "type": kind,
         "at": at,
         "actor": actor,
-        "recipient": recipient_id,
+        "recipient": propose(recipient_id),
         "masked": masked,
         "source": source,
+    }
+
+
+def of_erasure(recipient_id: str, at: int, *, actor: str) -> Event:
+    """The last event under a pseudonym."""
+    return {
+        "type": EventType.PERSON_ERASED,
+        "at": at,
+        "actor": actor,
+        "recipient": propose(recipient_id),
+    }
+
+
+def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) -> Event:
+    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here."""
+    return {
+        "type": EventType.TRAIL_ARCHIVED,
+        "at": at,
+        "actor": "operator",
+        "checkpoint": checkpoint,
+        "file": file,
+        "digest": digest,
+        "events": events,
     }

@@ -66,6 +66,15 @@ class Checkpoint:
         """Whether all that it signs happened before a time (milliseconds of the stream ids)."""
         return all(int(head.id.partition("-")[0]) < time for head in self.heads.values())
 
+    def follows(self, earlier: "Checkpoint") -> bool:
+        """Whether it can have been signed later than another."""
+        if self.number == earlier.number + 1 and self.previous != earlier.hash:
+            return False
+        return self.number > earlier.number and all(
+            partition in self.heads and self.heads[partition].sequence >= head.sequence
+            for partition, head in earlier.heads.items()
+        )
+
     @property
     def hash(self) -> str:
         return hashlib.blake2b(self.message, digest_size=32).hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 
 from nacl.signing import VerifyKey
 
+from service.domain.audit import EventType
 from service.domain.chain import GENESIS, Checkpoint, link
 from service.domain.ecs import Link, to_line
 
@@ -35,12 +36,23 @@ class _Chain:
 
 
 class ChainCheck:
-    """Takes an export line by line. ``checkpoints``: checked before, see ``check_checkpoints``."""
+    """Takes an export line by line. ``checkpoints``: checked before, see ``check_checkpoints``. ``behind``:
+    the one whose events are in an archive; an event of the export has to say so, unless that is ``known``."""
 
-    def __init__(self, checkpoints: Sequence[Checkpoint] = ()) -> None:
+    def __init__(
+        self,
+        checkpoints: Sequence[Checkpoint] = (),
+        behind: Checkpoint | None = None,
+        *,
+        known: bool = False,
+    ) -> None:
         self.sealed = 0
         self.unsealed = 0
-        self._chains: dict[int, _Chain] = {}
+        self._missing_archive = None if known or behind is None else behind.number
+        self._chains = {
+            partition: _Chain(head.sequence, None, head.sequence, bytes.fromhex(head.hash))
+            for partition, head in (behind.heads if behind else {}).items()
+        }
         self._signed: dict[tuple[int, int], tuple[str, int]] = {}
         self._last: dict[int, tuple[int, int]] = {}
         for checkpoint in checkpoints:
@@ -74,9 +86,18 @@ class ChainCheck:
         if found.sequence <= chain.sequence:
             raise TamperedError("inserted", where, "an event of this number was there before")
         self._check(chain, partition, computed, found, where)
+        if line["type"] == EventType.TRAIL_ARCHIVED and line["checkpoint"] == self._missing_archive:
+            self._missing_archive = None
 
     def end(self) -> None:
-        """Raises TamperedError if events are missing: in between, or as checkpoints know, at the end."""
+        """Raises TamperedError if events are missing: at the beginning, in between, or, as checkpoints
+        know, at the end."""
+        if self._missing_archive is not None:
+            raise TamperedError(
+                "removed",
+                f"everything up to checkpoint {self._missing_archive}",
+                "no sealed event says that it was archived",
+            )
         if self._missing is not None:
             raise TamperedError("removed", self._missing[2], "the event is missing")
         for partition, (sequence, number) in sorted(self._last.items()):
@@ -126,16 +147,15 @@ def _inserted(where: str) -> TamperedError:
 def check_checkpoints(
     checkpoints: Iterable[Checkpoint], keys: Sequence[VerifyKey]
 ) -> list[Checkpoint]:
-    """Signatures, and that none is missing in between. Raises TamperedError."""
+    """Signatures, and that they go on from each other. Not all are kept, so numbers may be missing; a later
+    one signs all that an earlier one did. Raises TamperedError."""
     checked: list[Checkpoint] = []
     for checkpoint in checkpoints:
         where = f"checkpoint {checkpoint.number}"
         if not any(checkpoint.is_signed_by(key) for key in keys):
             why = f"no public key given has signed it (it names the key {checkpoint.key})"
             raise TamperedError("checkpoint", where, why)
-        if checked and (
-            checkpoint.number != checked[-1].number + 1 or checkpoint.previous != checked[-1].hash
-        ):
+        if checked and not checkpoint.follows(checked[-1]):
             raise TamperedError("checkpoint", where, f"it does not follow {checked[-1].number}")
         checked.append(checkpoint)
     return checked

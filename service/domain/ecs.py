@@ -13,7 +13,7 @@ from service.domain.audit import EventType
 from service.domain.instant import rfc3339
 
 ECS_VERSION = "8.17.0"
-_MOVED = {"type", "at", "rule", "source", "trace_id"}
+_MOVED = {"type", "at", "rule", "source", "file"}
 _SUCCEEDED = {"approved", "delivered", "sent", "queued"}
 _AUTHENTICATION, _DEFENCE, _CONSENT = "authentication", "intrusion_detection", "configuration"
 
@@ -39,6 +39,8 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.GUARD_RELEASED: ("event", _DEFENCE, "info"),
     EventType.OPT_OUT_RECORDED: ("event", _CONSENT, "creation"),
     EventType.OPT_OUT_LIFTED: ("event", _CONSENT, "deletion"),
+    EventType.PERSON_ERASED: ("event", _CONSENT, "deletion"),
+    EventType.TRAIL_ARCHIVED: ("event", _CONSENT, "deletion"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {
@@ -99,9 +101,11 @@ def to_line(
     }
     if "rule" in event:
         line["rule"] = {"name": event["rule"]}
-    if "trace_id" in event:
-        line["trace"] = {"id": event["trace_id"]}
-    if "recipient" in event:
+    if "file" in event:
+        line["file"] = {"name": event["file"]}
+    if isinstance(found := event.get("verification"), str):
+        line["trace"] = {"id": found[6:]}
+    if event.get("recipient"):
         line["user"] = {"id": event["recipient"]}
     return line
 

@@ -31,6 +31,8 @@ EVENTS: Mapping[EventType, str] = {
     EventType.GUARD_RELEASED: "A block of the guard ended",
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
+    EventType.TRAIL_ARCHIVED: "Older events went into an archive",
+    EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
 REASONS: Mapping[Reason, str] = {
     Reason.INITIAL: "it is the first message",
@@ -71,7 +73,8 @@ _OF_A_MESSAGE = {
 def explain(event: Mapping[str, Any]) -> str:
     """A sentence for an event of the trail; what is not known here is shown as it is named."""
     kind, reason = event.get("type"), event.get("reason")
-    if kind in _OF_A_MESSAGE:  # Why it was sent stands at its beginning.
+    # Why a message was sent stands at its beginning; why a code was right needs no reason.
+    if kind in _OF_A_MESSAGE or kind == EventType.VERIFICATION_APPROVED:
         reason = None
     said = EVENTS[EventType(kind)] if kind in set(EventType) else str(kind)
     because = REASONS[Reason(reason)] if reason in set(Reason) else reason

@@ -13,7 +13,7 @@ from service.domain import audit
 from service.domain.audit import EventType
 from service.domain.breaker import held
 from service.domain.code import Code, draw_code
-from service.domain.decide import Close, Policy, Reconcile, Send, Wait, decide
+from service.domain.decide import Close, Decision, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
 from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
@@ -21,6 +21,7 @@ from service.domain.recipient import parse_recipient
 from service.domain.rules import Action, Finding
 from service.domain.text import compose, with_stop_text
 from service.domain.verification import (
+    Accepted,
     Delivery,
     Fault,
     HeldBack,
@@ -40,6 +41,7 @@ from service.store.recipients import OptOut, RecipientStore
 from service.store.verifications import Claim, Tripped, VerificationStore
 from service.telemetry import Metrics
 from service.telnyx.client import Cancellation, TelnyxClient
+from service.tracing import Name, Note, span
 
 _MOST_STEPS = 32
 _POOL_FULL_WAIT = 500
@@ -115,17 +117,23 @@ class Advance:
 
     async def run(self, claim: Claim) -> Progress:
         """Decide and act until there is nothing to do now."""
+        with span(Name.ADVANCE, claim.verification.id) as note:
+            return await self._run(claim, note)
+
+    async def _run(self, claim: Claim, note: Note | None) -> Progress:
         await self._breakers.close_passed(claim.verification)
         current: Claim | Progress = await self._settle_abandoned(claim)
         for _ in range(_MOST_STEPS):
             if isinstance(current, Progress):
                 return current
-            current = await self._step(current)
+            current = await self._step(current, note)
         # Facts that keep coming in must not hold a worker: the lease ends, and it is due again.
         return current if isinstance(current, Progress) else Progress(current.verification)
 
-    async def _step(self, claim: Claim) -> Claim | Progress:
+    async def _step(self, claim: Claim, note: Note | None) -> Claim | Progress:
         decision = decide(claim.verification, self._policy, self._clock.now())
+        if note is not None:
+            note("decision", _of_decision(decision))
         match decision:
             case Send():
                 return await self._send(claim, decision)
@@ -171,14 +179,7 @@ class Advance:
             return await self._hold_back(claim, decision, held(self._clock.now()))
         if word != "ok":
             return await self._not_begun(claim, word)
-        outcome = await self._telnyx.send(
-            decision.sender,
-            to=to,
-            text=text,
-            webhook_url=self._webhook_url(v.id, delivery.number),
-            now=self._clock.now,
-            send_at=v.send_at if v.send_at > self._clock.now() else None,
-        )
+        outcome = await self._post(v, delivery, decision.sender, to=to, text=text)
         begun = claim.on(replace(v.with_delivery(delivery), rev=v.rev + 1))
         settled = await self._record(begun, delivery, outcome)
         if v.send_at:
@@ -186,6 +187,24 @@ class Advance:
                 begun.verification.with_outcome(delivery.number, outcome)
             )
         return settled
+
+    async def _post(
+        self, v: Verification, delivery: Delivery, sender: Sender, *, to: str, text: str
+    ) -> Outcome:
+        with span(
+            Name.SEND, v.id, sender=sender.name, kind=sender.kind, reason=delivery.reason
+        ) as note:
+            outcome = await self._telnyx.send(
+                sender,
+                to=to,
+                text=text,
+                webhook_url=self._webhook_url(v.id, delivery.number),
+                now=self._clock.now,
+                send_at=v.send_at if v.send_at > self._clock.now() else None,
+            )
+            if note is not None:
+                note("outcome", _of_outcome(outcome))
+        return outcome
 
     async def _hold_back(self, claim: Claim, decision: Send, why: HeldBack) -> Claim | Progress:
         """Record a delivery that is not sent. It has no code: nothing could be typed in."""
@@ -379,3 +398,13 @@ class Advance:
     def _webhook_url(self, id_: str, number: int) -> str:
         reference = f"{id_}.{number}"
         return f"{self._messages.public_url}/webhooks/telnyx/{reference}.{self._keyring.tag(reference)}"
+
+
+def _of_decision(decision: Decision) -> dict[str, str]:
+    return {"decision": type(decision).__name__.lower(), "reason": decision.reason}
+
+
+def _of_outcome(outcome: Outcome) -> dict[str, str]:
+    errors = () if isinstance(outcome, Accepted) else outcome.errors
+    codes = " ".join(error.code for error in errors)
+    return {"outcome": type(outcome).__name__.lower(), "errors": codes}

@@ -37,6 +37,7 @@ from service.store.keys import is_id
 from service.store.recipients import OptOut, RecipientStore
 from service.store.scripts import Reply
 from service.store.verifications import VerificationStore
+from service.tracing import Name, span
 
 _RECORDED = ("due", "leased", "closed")
 _REF = re.compile(r"((?:ver|ntc)_[0-9]{2}[0-9a-f]{32})\.([1-9][0-9]?)\.([0-9a-f]{32})", re.ASCII)
@@ -95,8 +96,12 @@ class Facts:
             SuspectedFraudError: nothing is sent there for now.
         """
         v = await self.get(id_, app)
-        if self._uniform:
-            return await self._resend_uniformly(v, actor)
+        with span(Name.RESEND, id_):
+            again = self._resend_uniformly if self._uniform else self._resend
+            return await again(v, actor)
+
+    async def _resend(self, v: Verification, actor: str) -> Verification:
+        id_, app = v.id, v.app
         now = self._clock.now()
         if v.opted_out or v.closed_reason is Reason.RECIPIENT_OPTED_OUT:
             raise RecipientOptedOutError("The recipient asked for no more messages.")
@@ -183,7 +188,10 @@ class Facts:
             return "unknown"
         id_, number, now = match[1], int(match[2]), self._clock.now()
         event = audit.of_report(id_, number, report, now, "telnyx")
-        word = await self._store.record_report(id_, number, report, now, event)
+        with span(Name.REPORT, id_, delivery=number, status=report.status) as note:
+            word = await self._store.record_report(id_, number, report, now, event)
+            if note is not None:
+                note("recorded", {"effect": word})
         if word == "due":
             self._tasks.spawn(self._advance(id_))
         if word in _RECORDED and self._spending.is_on:

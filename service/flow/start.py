@@ -30,6 +30,7 @@ from service.store.keys import NOTICE, VERIFICATION, new_id
 from service.store.reservations import KEEP
 from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
 from service.telemetry import Metrics
+from service.tracing import Name, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,17 @@ class Start:
         plan: tuple[Sender, ...],
         *,
         keep: int = 0,
+    ) -> Started:
+        with span(Name.START, id_, app=request.app, purpose=request.purpose):
+            return await self._make(request, id_, recipient_id, plan, keep)
+
+    async def _make(
+        self,
+        request: StartRequest,
+        id_: str,
+        recipient_id: str,
+        plan: tuple[Sender, ...],
+        keep: int,
     ) -> Started:
         self._hashing.check()
         subject = Subject(

@@ -27,6 +27,7 @@ from service.flow.tasks import Tasks
 from service.store.keys import VERIFICATION, is_id
 from service.store.verifications import Attempt, VerificationStore
 from service.telemetry import Metrics
+from service.tracing import Name, span
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +83,13 @@ class Verify:
         """
         if not is_id(id_, VERIFICATION):
             raise unknown_verification()
+        with span(Name.VERIFY, id_) as note:
+            verdict = await self._check(id_, app, code, actor)
+            if note is not None:
+                note("verdict", {"approved": verdict.approved, "status": verdict.status})
+        return verdict
+
+    async def _check(self, id_: str, app: str, code: Code, actor: str) -> Verdict:
         with self._hashing.slot():
             attempt = await self._count(id_, app, actor)
             v = attempt.verification

@@ -14,7 +14,8 @@ from service.store.scripts import Call, Scripts
 from service.store.trail import TrailStore
 
 MOST_CHECKPOINTS = 1_500
-"""A day's, at one a minute."""
+"""A day's, at one a minute; of earlier days the first is kept."""
+_DAY = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,12 @@ class ChainStore:
         found = await self._connection.command("XREVRANGE", keys.CHECKPOINTS, "+", "-", "COUNT", 1)
         return _load(found)[0] if found else None
 
+    async def kept(self) -> list[Checkpoint]:
+        """All that there are since the last archive, oldest first: one of each day, and the newest."""
+        found = _load(await self._connection.command("XRANGE", keys.DAILY_CHECKPOINTS, "-", "+"))
+        by_number = {one.number: one for one in (*found, *await self.checkpoints())}
+        return [by_number[number] for number in sorted(by_number)]
+
     async def checkpoints(self, most: int = MOST_CHECKPOINTS) -> list[Checkpoint]:
         """The newest ones, oldest first."""
         found = await self._connection.command(
@@ -75,9 +82,10 @@ class ChainStore:
         """``False``: somebody else added one of this number."""
         reply = await self._scripts.run(
             "add_checkpoint",
-            {"checkpoints": keys.CHECKPOINTS},
+            {"checkpoints": keys.CHECKPOINTS, "daily": keys.DAILY_CHECKPOINTS},
             {
                 "number": checkpoint.number,
+                "day": checkpoint.at // _DAY,
                 "checkpoint": dump(checkpoint.to_members()),
                 "most": MOST_CHECKPOINTS,
             },

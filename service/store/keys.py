@@ -9,18 +9,15 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from service.domain import pseudonym
 from service.domain.opt_out_scope import EVERYTHING
 
-PARTITIONS = 64
+PARTITIONS = pseudonym.PARTITIONS
+partition_of = pseudonym.partition_of
 META = "cs:meta"
 VERIFICATION, NOTICE = "ver", "ntc"
 _DIGEST = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ID = re.compile(r"(ver|ntc)_([0-9]{2})[0-9a-f]{32}", re.ASCII)
-
-
-def partition_of(digest: str) -> int:
-    """The partition of a look-up id, or of any other hexadecimal digest."""
-    return int(digest[:8], 16) % PARTITIONS
 
 
 def partition_of_id(id_: str) -> int:
@@ -134,6 +131,11 @@ class RecipientKeys:
         return f"{self.prefix}k:{self.recipient_id}:{app}"
 
     @property
+    def pseudonym(self) -> str:
+        """The only tie to her events; ``include/pseudonym.lua`` builds the same name."""
+        return f"{self.prefix}s:{self.recipient_id}"
+
+    @property
     def line(self) -> str:
         return f"{self.prefix}n:{self.recipient_id}"
 
@@ -209,6 +211,11 @@ def open_breakers(partition: int) -> str:
     return f"{prefix(partition)}breakers"
 
 
+def session(digest: str) -> str:
+    """A session of the dashboard, by the keyed digest of its token."""
+    return f"{prefix(partition_of(digest))}w:{digest}"
+
+
 def reservation(digest: str) -> str:
     """The reservation of an Idempotency-Key, by the keyed digest of app and key."""
     return f"{prefix(partition_of(digest))}i:{digest}"
@@ -228,6 +235,10 @@ SEAL_LEASE = f"{prefix(0)}chain:lease"
 """Held by the process that seals."""
 CHECKPOINTS = f"{prefix(0)}checkpoints"
 """The signed heads of all chains, the newest of them."""
+DAILY_CHECKPOINTS = f"{prefix(0)}checkpoints:daily"
+"""The first of each day since the last archive."""
+ARCHIVED = f"{prefix(0)}archived"
+"""The last archive: which checkpoint it ends at, and its file."""
 STATS_LEASE = f"{prefix(0)}st:lease"
 """Held by the process that counts."""
 

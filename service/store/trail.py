@@ -4,10 +4,11 @@ import base64
 import heapq
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from service.domain.chain import Head
 from service.domain.ecs import Link, to_line
 from service.store import keys
 from service.store.connection import Connection
@@ -88,16 +89,37 @@ class TrailStore:
             for entries in found
         ]
 
-    async def read(
+    def read(
         self,
         after: Position,
         until: int,
         partitions: Sequence[int] = range(keys.PARTITIONS),
         chunk: int = CHUNK,
+        behind: Mapping[int, Head] | None = None,
     ) -> AsyncIterator[Entry]:
-        """The events after a position and before a time, in order. At most ``chunk`` of each partition are
-        held at once."""
-        sources = {partition: _Source(partition, after, until, chunk) for partition in partitions}
+        """The events after a position (from the start: behind these heads of chains) and before a time, in
+        order. At most ``chunk`` of each partition are held at once."""
+        heads = behind if behind and after == START else {}
+        return self._merge(
+            [
+                _Source(
+                    p, _behind(heads[p]) if p in heads else _begin(p, after), f"({until}-0", chunk
+                )
+                for p in partitions
+            ]
+        )
+
+    def between(self, heads: Mapping[int, Head], ends: Mapping[int, Head]) -> AsyncIterator[Entry]:
+        """The events behind these heads of chains, up to those."""
+        return self._merge(
+            [
+                _Source(p, _behind(heads[p]) if p in heads else "-", end.id, CHUNK)
+                for p, end in ends.items()
+            ]
+        )
+
+    async def _merge(self, of_partitions: Sequence["_Source"]) -> AsyncIterator[Entry]:
+        sources = {source.partition: source for source in of_partitions}
         await self._fill(list(sources.values()))
         heap = [source.entries[0].position for source in sources.values() if source.entries]
         heapq.heapify(heap)
@@ -127,23 +149,21 @@ class TrailStore:
 class _Source:
     """One partition's stream, read a chunk at a time."""
 
-    def __init__(self, partition: int, after: Position, until: int, chunk: int) -> None:
+    def __init__(self, partition: int, begin: str, end: str, chunk: int) -> None:
         self.entries: deque[Entry] = deque()
         self.ended = False
-        self._partition = partition
-        self._until = f"({until}-0"
+        self.partition = partition
+        self._from = begin
+        self._end = end
         self._chunk = chunk
-        # Of events of one instant and number, those of lower partitions come first.
-        passed = partition <= after.partition
-        self._from = f"({after.stream_id}" if passed and after != START else after.stream_id
 
     def command(self) -> tuple[str | int, ...]:
-        return ("XRANGE", _stream(self._partition), self._from, self._until, "COUNT", self._chunk)
+        return ("XRANGE", _stream(self.partition), self._from, self._end, "COUNT", self._chunk)
 
     def take(self, reply: Sequence[tuple[str, Sequence[str]]]) -> None:
         for stream_id, fields in reply:
             time, number = stream_id.split("-")
-            position = Position(int(time), int(number), self._partition)
+            position = Position(int(time), int(number), self.partition)
             self.entries.append(Entry(position, pairs(fields)["event"]))
         self.ended = len(reply) < self._chunk
         if self.entries:
@@ -153,7 +173,7 @@ class _Source:
         """Pages of links are found by the id of their last event: those that end in this chunk, and the one
         that ends behind it."""
         first, last = (self.entries[at].position.stream_id for at in (0, -1))
-        links = f"{keys.prefix(self._partition)}links"
+        links = f"{keys.prefix(self.partition)}links"
         return (
             ("XRANGE", links, first, last, "COUNT", self._chunk),
             ("XRANGE", links, f"({last}", "+", "COUNT", 1),
@@ -169,6 +189,16 @@ class _Source:
         self.entries = deque(
             replace(entry, link=links.get(entry.position.stream_id)) for entry in self.entries
         )
+
+
+def _begin(partition: int, after: Position) -> str:
+    # Of events of one instant and number, those of lower partitions come first.
+    passed = partition <= after.partition
+    return f"({after.stream_id}" if passed and after != START else after.stream_id
+
+
+def _behind(head: Head) -> str:
+    return f"({head.id}"
 
 
 def _stream(partition: int) -> str:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from service.cli import embedded
 from service.telemetry import configure_logging
-from tests.bench import logins, memory, statistics
+from tests.bench import logins, memory, statistics, trail
 from tests.bench.rig import rig
 
 
@@ -66,10 +66,21 @@ async def of_statistics() -> None:
     print(f"their counters and sums, MiB | {counters:.1f}, {sums:.1f}")
 
 
+async def of_the_trail() -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trail.ndjson"
+        key = trail.write_export(path)
+        seconds, peak = trail.measure(path, key)
+        least = trail.read_and_hash(path)
+    print(f"audit events verified, events/s | {trail.EVENTS / seconds:.0f}")
+    print(f"of what reading and hashing alone allow | {least / seconds:.2f}")
+    print(f"memory of verifying a million events, MiB | {peak:.0f}")
+
+
 def main() -> None:
     configure_logging("ERROR")
     print("measured | figure\n--- | ---")
-    for part in (at_default_cost, at_lowest_cost, of_statistics):
+    for part in (at_default_cost, at_lowest_cost, of_statistics, of_the_trail):
         asyncio.run(part())
 
 

@@ -1,4 +1,4 @@
-"""An export's memory does not grow with the trail."""
+"""The memory of an export, and of its check, does not grow with the trail."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from service.store import keys
+from tests.bench import trail
 
 _SMALL, _LARGE = 50_000, 300_000
 # A process begins with the peak of the one that started it, so a small one stands between.
@@ -57,8 +58,16 @@ def test_an_exports_memory_does_not_grow_with_the_trail(valkey: str, tmp_path: P
             peaks.append(_peak(valkey, file))
             with file.open("rb") as lines:
                 assert sum(1 for _ in lines) == end
-            size = file.stat().st_size
-            print(f"{end} events: {peaks[-1] // 1024} MiB, file {size / 1e6:.0f} MB")
             file.unlink()
         store.flushall()
+    assert peaks[1] < peaks[0] + _ALLOWED
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_check_does_not_grow_with_the_export(tmp_path: Path) -> None:
+    peaks = []
+    for events in (_SMALL // 5, _LARGE // 5):
+        path = tmp_path / f"{events}.ndjson"
+        _, peak = trail.measure(path, trail.write_export(path, events))
+        peaks.append(peak * 1024)
     assert peaks[1] < peaks[0] + _ALLOWED

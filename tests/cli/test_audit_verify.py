@@ -169,9 +169,9 @@ def test_a_checkpoint_that_is_made_during_an_export_accuses_nobody(
     read = TrailStore.read
 
     async def read_while_others_seal(
-        self: TrailStore, after: Position, until: int
+        self: TrailStore, after: Position, until: int, **more: Any
     ) -> AsyncIterator[Entry]:
-        async for entry in read(self, after, until):
+        async for entry in read(self, after, until, **more):
             yield entry
         store.xadd(STREAM, {"event": _event(99)})
         sealing = Sealing(

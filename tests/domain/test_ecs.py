@@ -28,7 +28,7 @@ OBJECTS = {
 def _event(type_: str, **more: object) -> str:
     members = {
         "type": type_, "at": 1_800_000_000_123, "actor": "telnyx", "rule": "limit", "source": "api",
-        "recipient": "0" * 32, "status": "delivered", "reason": "initial", "trace_id": "ab", **more,
+        "recipient": "0" * 32, "status": "delivered", "reason": "initial", **more,
     }  # fmt: skip
     return json.dumps(members)
 

@@ -17,6 +17,7 @@ from service.sandbox.app import build as build_sandbox
 from service.store import keys
 from service.store.connection import Connection
 from service.store.opt_out_sync import OptOutSyncStore
+from service.store.people import PeopleStore
 from service.store.recipients import OptOut, RecipientStore
 from service.store.scripts import Scripts
 from service.telnyx.account import TelnyxAccount
@@ -79,6 +80,11 @@ class Syncing:
         filled = self.clock.now()
         while self.clock.now() <= filled:
             pass
+
+    async def person(self, number: str) -> str | None:
+        """Under which pseudonym the number's events are."""
+        people = PeopleStore(self.connection, Scripts(self.connection))
+        return await people.pseudonym(RING.lookup_id(number))
 
     async def start(self, number: str) -> None:
         """The person takes their STOP back."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from service.cli.audit.files import checkpoints_of, read_beside, write_beside
 from service.cli.audit.on_store import on_store
-from service.cli.audit.sealing import checkpoints_of
 from service.cli.telnyx.calls import AsJson, fail
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from service.store.connection import Connection
-    from service.store.trail import Entry, Position, TrailStore
+    from service.store.trail import Entry, Position
 
 _LOOK_EVERY = 0.5  # seconds
 _FLUSH_EVERY = 5_000  # events
@@ -65,6 +67,8 @@ async def _tail(*, follow: bool, since: int, as_json: bool) -> None:
 
 async def _export(path: Path) -> None:
     from service.cli.store import open_store
+    from service.store.archive import ArchiveStore
+    from service.store.scripts import Scripts
     from service.store.trail import START, TrailStore
 
     try:
@@ -72,8 +76,14 @@ async def _export(path: Path) -> None:
             last, lines = _resume(path, out)
             async with open_store() as connection:
                 trail = TrailStore(connection)
+                archive = await ArchiveStore(connection, Scripts(connection)).last()
                 until = await trail.now()
-                written = await _write(trail, out, last or START, until, lines)
+                if last and archive and not archive.end.is_before(last.time + 1):
+                    fail(f"{path}: events that follow it were archived since: begin another file")
+                archived = archive.end.heads if archive else None
+                entries = trail.read(last or START, until, behind=archived)
+                total = max(await trail.count() - lines, 0)
+                written = await _write(entries, out, total)
                 await _write_checkpoints(connection, path, until)
     except OSError as error:
         fail(f"{path}: {error.strerror}")
@@ -81,18 +91,16 @@ async def _export(path: Path) -> None:
     typer.echo(f"{written} events written to {path}{went_on}", err=True)
 
 
-async def _write(
-    trail: "TrailStore", out: BinaryIO, after: "Position", until: int, lines: int
-) -> int:
+async def _write(entries: "AsyncIterator[Entry]", out: BinaryIO, total: int) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    written, total = 0, max(await trail.count() - lines, 0)
+    written = 0
     columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
-        async for entry in trail.read(after, until):
-            out.write(_dump(entry).encode() + b"\n")
+        async for entry in entries:
+            out.write(dump_line(entry))
             written += 1
             if written % _FLUSH_EVERY == 0:
                 out.flush()
@@ -105,16 +113,19 @@ async def _write(
 async def _write_checkpoints(connection: "Connection", export: Path, until: int) -> None:
     """Beside the export: those that it does not have yet. One that was signed meanwhile knows of events that
     the export does not have: it comes with them."""
+    from service.store.archive import ArchiveStore
     from service.store.chain import ChainStore
     from service.store.scripts import Scripts
 
-    path = checkpoints_of(export)
-    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    numbers = {json.loads(line)["number"] for line in known}
-    found = await ChainStore(connection, Scripts(connection)).checkpoints()
-    new = [one.to_members() for one in found if one.number not in numbers and one.is_before(until)]
-    with path.open("a", encoding="utf-8") as out:
-        out.writelines(json.dumps(members, separators=(",", ":")) + "\n" for members in new)
+    path, scripts = checkpoints_of(export), Scripts(connection)
+    known = read_beside(path).checkpoints if path.exists() else ()
+    archive = await ArchiveStore(connection, scripts).last()
+    first = [archive.end] if archive is not None else []
+    numbers = {one.number for one in known}
+    found = [*first, *(await ChainStore(connection, scripts).kept())]
+    new = {one.number: one for one in found if one.number not in numbers and one.is_before(until)}
+    behind = archive.end.number if archive is not None else None
+    write_beside(path, [new[number] for number in sorted(new)], behind)
 
 
 def _resume(path: Path, out: BinaryIO) -> "tuple[Position | None, int]":
@@ -142,6 +153,10 @@ def _resume(path: Path, out: BinaryIO) -> "tuple[Position | None, int]":
             fail(f"{path}: is no export of the audit trail: its last line is no event")
     out.truncate(size)
     return position, lines
+
+
+def dump_line(entry: "Entry") -> bytes:
+    return _dump(entry).encode() + b"\n"
 
 
 def _dump(entry: "Entry") -> str:

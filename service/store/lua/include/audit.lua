@@ -1,7 +1,8 @@
 -- needs: audit
--- include: callbacks
+-- include: pseudonym callbacks
 local function append_audit(event)
-  queue_callback(event, redis.call('XADD', audit, '*', 'event', event))
+  local told = under_pseudonym(event)
+  queue_callback(told, redis.call('XADD', audit, '*', 'event', told))
 end
 
 -- An event that Python could not complete, because only the script knows some of its fields.
