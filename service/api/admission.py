@@ -1,14 +1,16 @@
 """Whom to turn away when there is more than can be done: early, cheaply, and starts before all else.
 
-The measure is how late the event loop comes to what is due (its lag): every request waits that long at
-each of its steps, so a bounded lag bounds the latency of what is let in. One long step is no overload, so
-what counts is the least lag of a while (the idea of CoDel, RFC 8289). Of the starts such a share is refused
-as keeps the lag near its goal; what ends a login (verify) is refused only far beyond, and webhooks never.
+The measure is what a start has to wait for here: the event loop at each of its steps (its lag), and the store
+at each of its round trips. Telnyx's own time is not in it: while that is slow, there is nothing to do here.
+One long step is no overload, so what counts is the least of a while (the idea of CoDel, RFC 8289). Of the
+starts such a share is refused as keeps the wait near its goal; what ends a login (verify) is refused only far
+beyond, and webhooks never.
 """
 
 import asyncio
 import random
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -18,9 +20,11 @@ from service.api.problems import MEDIA_TYPE, problem
 from service.api.surface import SECURITY_HEADERS
 from service.telemetry import Metrics
 
-GOAL = 0.02
-"""Seconds of lag; a start has some fifteen steps."""
-_FAR_BEYOND = 10
+GOAL = 0.3
+"""Seconds that a start may wait here."""
+_STEPS, _ROUND_TRIPS = 15, 5
+"""How often it waits for the event loop, and for the store."""
+_FAR_BEYOND = 8
 _TICK = 0.02
 _WHILE = 10  # ticks
 _RISE, _FALL = 0.05, 0.02
@@ -58,15 +62,17 @@ def kind_of(method: str, path: str) -> Kind:
 
 
 class Admission:
-    """``observe`` is told the loop's lag (seconds) with each tick."""
+    """``store_delay``: seconds that the store's oldest question waits for its answer."""
 
-    def __init__(self) -> None:
-        self._lags: deque[float] = deque([0.0] * _WHILE, maxlen=_WHILE)
+    def __init__(self, store_delay: Callable[[], float] = lambda: 0.0) -> None:
+        self._store_delay = store_delay
+        self._waits: deque[float] = deque([0.0] * _WHILE, maxlen=_WHILE)
         self.share = 0.0
 
-    def observe(self, lag: float) -> None:
-        self._lags.append(lag)
-        step = _RISE if min(self._lags) > GOAL else -_FALL
+    def observe(self, wait: float) -> None:
+        """What a start would wait now (seconds); once in each tick."""
+        self._waits.append(wait)
+        step = _RISE if min(self._waits) > GOAL else -_FALL
         self.share = min(max(self.share + step, 0.0), 1.0)
 
     def admits(self, kind: Kind) -> bool:
@@ -74,7 +80,7 @@ class Admission:
         if kind is Kind.START:
             # 0 at rest, so that nobody is turned away by chance.
             return self.share <= random.random()  # noqa: S311
-        return kind is Kind.ALWAYS or min(self._lags) <= _FAR_BEYOND * GOAL
+        return kind is Kind.ALWAYS or min(self._waits) <= _FAR_BEYOND * GOAL
 
     def guard(self, app: ASGIApp, metrics: Metrics) -> ASGIApp:
         """The application, for whom it lets in; a refusal costs next to nothing."""
@@ -96,4 +102,5 @@ class Admission:
         while True:
             begun = loop.time()
             await asyncio.sleep(_TICK)
-            self.observe(loop.time() - begun - _TICK)
+            lag = max(loop.time() - begun - _TICK, 0.0)
+            self.observe(_STEPS * lag + _ROUND_TRIPS * self._store_delay())

@@ -33,8 +33,9 @@ async def serve_service(settings: Settings, role: Role, place: Place) -> None:
     check_proxies(settings, place.host)
     configure_logging(settings.log_level)
     async with build(settings, role) as service:
-        admission, metrics = Admission(), service.api.state.parts.metrics
-        guarded = admission.guard(service.api, metrics)
+        parts = service.api.state.parts
+        admission = Admission(lambda: parts.connection.delay)
+        guarded = admission.guard(service.api, parts.metrics)
         app = behind(guarded, settings.http.trusted_proxies, SystemClock())
         observing = asyncio.create_task(admission.run())
         sites = [Site(app, place.host, place.port, inherited=place.inherited)]

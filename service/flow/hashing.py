@@ -19,8 +19,8 @@ _PER_KIB = 1.2e-6
 """Seconds for each KiB and pass, until the first hashes tell better."""
 _SMOOTHING = 0.1
 _CHEAP = 0.001
-"""Seconds below which a hash is done where it is asked for: a thread would wait longer for the interpreter (the
-GIL), which a busy one gives up every 5 ms."""
+"""Seconds below which a hash is done where it is asked for: a thread would wait longer for the interpreter
+(the GIL), which a busy one gives up every 5 ms."""
 
 
 class HashPool:
@@ -64,7 +64,8 @@ class HashPool:
         return self.in_use >= self.places
 
     async def digest(self, code: Code, *, verification: str, pepper: bytes, salt: bytes) -> bytes:
-        """``domain.code.digest_code``, off the event loop where it is worth it; hold a ``slot`` while calling it."""
+        """``domain.code.digest_code``, off the event loop where that is worth it; hold a ``slot``
+        while calling it."""
 
         def work() -> tuple[bytes, float]:
             begun = time.perf_counter()

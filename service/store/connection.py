@@ -79,6 +79,11 @@ class Connection:
             raise
         return connection
 
+    @property
+    def delay(self) -> float:
+        """Seconds that the oldest question waits for its answer (of a Cluster it is not known: 0)."""
+        return self._link.delay if self._link is not None else 0.0
+
     async def ping(self) -> None:
         # The first use of a Cluster client must not be concurrent (redis-py 8.1 fails then).
         if isinstance(self._client, RedisCluster):

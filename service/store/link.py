@@ -88,6 +88,11 @@ class Link:
             wire = await self._connect()
         return await wire.ask(commands)
 
+    @property
+    def delay(self) -> float:
+        """Seconds that the oldest question waits for its answer; 0 if there is none."""
+        return self._wire.delay if self._wire is not None else 0.0
+
     def drop(self) -> None:
         """End the connection; the next question connects anew."""
         if self._wire is not None:
@@ -151,6 +156,10 @@ class _Wire(asyncio.Protocol):
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._look)
         return await asked.answered
+
+    @property
+    def delay(self) -> float:
+        return self._loop.time() - self._asked[0].since if self._asked else 0.0
 
     def end(self, why: Exception) -> None:
         """Fail whatever waits."""

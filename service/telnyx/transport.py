@@ -13,20 +13,21 @@ import httpcore
 import httpx
 
 _MOST_BODY = 8 * 1024 * 1024
+_KEPT = 5.0  # seconds
 _MOST_BUFFERED = 256 * 1024
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """An ``httpx`` transport over one pool."""
+    """An ``httpx`` transport over the connections to one server: the one that was used last is used next.
+
+    Each is one request's alone. httpcore's own pool gives an idle one to all that wait; all but one of them
+    then try again, and under load each request tried several times.
+    """
 
     def __init__(self, *, tls: ssl.SSLContext, connections: int) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=5.0,
-            network_backend=_Network(),
-        )
+        self._tls = tls
+        self._room = asyncio.Semaphore(connections)
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises ``httpx``' errors, whose names are ``httpcore``'s."""
@@ -41,11 +42,7 @@ class Transport(httpx.AsyncBaseTransport):
             extensions=request.extensions,
         )
         try:
-            answer = await self._pool.handle_async_request(asked)
-            try:
-                body = await _read(answer)
-            finally:
-                await answer.aclose()
+            answer, body = await self._exchange(asked)
         except _ERRORS as error:
             raised: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
             raise raised(str(error)) from error
@@ -54,7 +51,49 @@ class Transport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        while self._idle:
+            await self._idle.pop().aclose()
+
+    async def _exchange(self, asked: httpcore.Request) -> tuple[httpcore.Response, bytes]:
+        await self._wait_for_room(asked)
+        try:
+            connection = await self._take(asked.url.origin)
+            try:
+                answer = await connection.handle_async_request(asked)
+                try:
+                    body = await _read(answer)
+                finally:
+                    await answer.aclose()
+            except BaseException:
+                await connection.aclose()
+                raise
+            if connection.is_idle():
+                self._idle.append(connection)
+            else:
+                await connection.aclose()
+            return answer, body
+        finally:
+            self._room.release()
+
+    async def _wait_for_room(self, asked: httpcore.Request) -> None:
+        try:
+            async with asyncio.timeout(asked.extensions.get("timeout", {}).get("pool")):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise httpcore.PoolTimeout from error
+
+    async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.can_handle_request(origin) and not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return httpcore.AsyncHTTPConnection(
+            origin=origin,
+            ssl_context=self._tls,
+            keepalive_expiry=_KEPT,
+            network_backend=_Network(),
+        )
 
 
 async def _read(answer: httpcore.Response) -> bytes:

@@ -37,15 +37,15 @@ def test_what_a_request_is_worth(method: str, path: str, kind: Kind) -> None:
 
 
 @given(st.lists(st.floats(0, 10), max_size=300))
-def test_one_long_step_now_and_then_turns_nobody_away(lags: list[float]) -> None:
+def test_one_long_step_now_and_then_turns_nobody_away(waits: list[float]) -> None:
     admission = Admission()
-    for n, lag in enumerate(lags):
-        admission.observe(lag if n % 8 == 0 else 0.0)
+    for n, wait in enumerate(waits):
+        admission.observe(wait if n % 8 == 0 else 0.0)
     assert admission.share == 0
     assert _admitted(admission, Kind.START, 100) == 1
 
 
-def test_a_lag_that_stays_turns_starts_away_more_and_more_and_then_lets_them_in() -> None:
+def test_a_wait_that_stays_turns_starts_away_more_and_more_and_then_lets_them_in() -> None:
     admission, shares = Admission(), []
     for _ in range(60):
         admission.observe(_SLOW)
@@ -68,10 +68,10 @@ def test_far_beyond_no_login_is_finished_either_but_webhooks_are_taken() -> None
 
 
 @given(st.lists(st.sampled_from([0.0, GOAL, _SLOW]), max_size=400))
-def test_the_share_is_one(lags: list[float]) -> None:
+def test_the_share_is_one(waits: list[float]) -> None:
     admission = Admission()
-    for lag in lags:
-        admission.observe(lag)
+    for wait in waits:
+        admission.observe(wait)
         assert 0 <= admission.share <= 1
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from service.cli import embedded
+from service.cli.bench.people import at_rate
 from service.telemetry import configure_logging
-from tests.bench import logins, memory, statistics, trail
+from tests.bench import logins, memory, million, reports, statistics, trail
 from tests.bench.rig import rig
 
 
@@ -54,6 +55,44 @@ async def at_lowest_cost() -> None:
     print(f"bytes of a live verification, of one that is over | {live:.0f}, {over:.0f}")
 
 
+async def of_reports() -> None:
+    async with rig("minimum") as running:
+        people = logins.Logins(running)
+        found, least = await reports.rate(running, people)
+        idle = await reports.fallbacks(running, people)
+        peak = await people.whole()
+        background = asyncio.ensure_future(at_rate(people.people.log_in, 0.8 * peak.rate, 12))
+        await asyncio.sleep(1)
+        busy = await reports.fallbacks(running, logins.Logins(running, seed=1))
+        await background
+    print(f"webhooks/s | {found:.0f}")
+    print(f"of what a signature and one script allow | {found / least:.2f}")
+    for name, took in (("idle", idle), ("at 80 % load", busy)):
+        p50, p99 = _quantile(took, 0.5), _quantile(took, 0.99)
+        print(
+            f"from a failed report to the next message, {name}, p50 and p99, ms | {p50:.1f}, {p99:.1f}"
+        )
+
+
+async def of_overload() -> None:
+    async with rig("minimum") as running:
+        people = logins.Logins(running)
+        peak = await people.whole()
+        twice = await at_rate(people.people.log_in, 2 * peak.rate, 8)
+    starts = twice.took["start"]
+    print(f"logins/s at twice the capacity, of the peak | {twice.rate / peak.rate:.2f}")
+    p50, p99 = _quantile(starts, 0.5), _quantile(starts, 0.99)
+    print(f"a start that is let in then, p50 and p99, ms | {p50:.0f}, {p99:.0f}")
+    print(f"turned away then, of all | {sum(twice.ends.values()) / twice.began:.2f}")
+
+
+async def of_a_million() -> None:
+    async with rig("minimum") as running:
+        share, memory = await million.ratio(running, logins.Logins(running))
+    print(f"starts/s beside a million live verifications, of those without | {share:.2f}")
+    print(f"what Redis holds then, GiB | {memory:.2f}")
+
+
 async def of_statistics() -> None:
     with TemporaryDirectory() as folder:
         server = embedded.start(Path(folder), password="bench")
@@ -80,7 +119,10 @@ async def of_the_trail() -> None:
 def main() -> None:
     configure_logging("ERROR")
     print("measured | figure\n--- | ---")
-    for part in (at_default_cost, at_lowest_cost, of_statistics, of_the_trail):
+    for part in (
+        *(at_default_cost, at_lowest_cost, of_reports, of_overload),
+        *(of_a_million, of_statistics, of_the_trail),
+    ):
         asyncio.run(part())
 
 

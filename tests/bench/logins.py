@@ -34,9 +34,9 @@ class Load:
 class Logins:
     """Logins on a rig, and their halves."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, seed: int | None = None) -> None:
         self._rig = rig
-        self.people = People(rig.url, rig.key, rig.text)
+        self.people = People(rig.url, rig.key, rig.text, numbers(seed))
         self._started: list[tuple[str, str]] = []
 
     async def whole(self) -> Load:

@@ -58,11 +58,21 @@ class Client(Framed):
         self, method: str, path: str, body: object = None, key: str = ""
     ) -> tuple[int, Any]:
         """Status, and what the JSON of the answer is. Raises OSError if the connection ends before it."""
+        content = b"" if body is None else json.dumps(body).encode()
+        return await self._exchange(method, path, content, {"authorization": f"Bearer {key}"})
+
+    async def post(self, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+        """The same, for a body that is signed as it stands."""
+        return await self._exchange("POST", path, content, headers)
+
+    async def _exchange(
+        self, method: str, path: str, content: bytes, headers: dict[str, str]
+    ) -> tuple[int, Any]:
         if self.is_closed:
             raise ConnectionResetError("the server closed the connection")
-        content = b"" if body is None else json.dumps(body).encode()
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = (
-            f"{method} {path} HTTP/1.1\r\nhost: {self._host}\r\nauthorization: Bearer {key}\r\n"
+            f"{method} {path} HTTP/1.1\r\nhost: {self._host}\r\n{more}"
             f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
         )
         self._waiting = asyncio.get_running_loop().create_future()
