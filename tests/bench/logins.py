@@ -39,8 +39,8 @@ class Logins:
         self.people = People(rig.url, rig.key, rig.text, numbers(seed))
         self._started: list[tuple[str, str]] = []
 
-    async def whole(self) -> Load:
-        return await self._measure(self.people.log_in, "start", "verify")
+    async def whole(self, at_once: int = AT_ONCE) -> Load:
+        return await self._measure(self.people.log_in, "start", "verify", count=at_once)
 
     async def starts(self) -> Load:
         async def start(tally: Tally) -> None:
@@ -69,10 +69,12 @@ class Logins:
 
         return await self._measure(verify, "verify", length=2.0)
 
-    async def _measure(self, work: Work, *steps: str, length: float = LENGTH) -> Load:
-        await at_once(work, AT_ONCE, WARM / 2 if length < LENGTH else WARM)
+    async def _measure(
+        self, work: Work, *steps: str, length: float = LENGTH, count: int = AT_ONCE
+    ) -> Load:
+        await at_once(work, count, WARM / 2 if length < LENGTH else WARM)
         before = {part: self._rig.cpu(part) for part in self._rig.pids}
-        tally = await at_once(work, AT_ONCE, length)
+        tally = await at_once(work, count, length)
         assert not tally.ends, tally.ends
         used = {p: (self._rig.cpu(p) - before[p]) / tally.done for p in self._rig.pids}
         took = [sum(each) for each in zip(*(tally.took[step] for step in steps), strict=False)]
