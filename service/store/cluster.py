@@ -7,6 +7,7 @@ connections of all when one command meets CLUSTERDOWN. It still runs what is rar
 
 import asyncio
 import random
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ _PATIENCE = 2.0
 _PAUSE = 0.02
 _MAP_TIMEOUT = 0.5
 _NOT_RUN = ("MOVED", "ASK", "TRYAGAIN")
+_TAG = re.compile(rb"\{([^}]+)\}")
 _SCRIPTS = ("EVAL", "EVALSHA")
 
 Server = tuple[str, int]
@@ -51,6 +53,7 @@ class ClusterLinks:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PATIENCE
+        commands = [_in_one_place(command) for command in commands]
         replies = await self._ask_once(commands, [None] * len(commands), copied=copied)
         while again := [i for i, reply in enumerate(replies) if _word(reply) in _NOT_RUN]:
             if loop.time() > deadline:
@@ -165,6 +168,19 @@ class ClusterLinks:
         for server in known:
             self._link(server)
         self._servers, self._stale = servers, False
+
+
+def _in_one_place(command: Command) -> Command:
+    """A script with one more key, which never exists. Scripts build further keys themselves; while the keys
+    of a slot move one by one, such a key may be gone already, and the script would end half-way. With a
+    missing key among those that are named, the server refuses it (TRYAGAIN) before it begins."""
+    key = _key(command)
+    if command[0] not in _SCRIPTS or key is None:
+        return command
+    count = int(command[2])
+    tag = _TAG.search(key)
+    missing = f"cs:{{{(tag[1] if tag else key).decode()}}}:never"
+    return (*command[:2], count + 1, *command[3 : 3 + count], missing, *command[3 + count :])
 
 
 def _key(command: Command) -> bytes | None:
