@@ -55,11 +55,14 @@ class ClusterLinks:
         deadline = loop.time() + _PATIENCE
         commands = [_in_one_place(command) for command in commands]
         replies = await self._ask_once(commands, [None] * len(commands), copied=copied)
+        redirected = False
         while again := [i for i, reply in enumerate(replies) if _word(reply) in _NOT_RUN]:
             if loop.time() > deadline:
                 break
-            if any(_word(replies[i]) == "TRYAGAIN" for i in again):
+            # Two servers may name each other until both have heard of a move.
+            if redirected or any(_word(replies[i]) == "TRYAGAIN" for i in again):
                 await asyncio.sleep(_PAUSE)
+            redirected = True
             targets = [self._redirected(replies[i]) for i in again]
             newer = await self._ask_once([commands[i] for i in again], targets, copied=copied)
             for i, reply in zip(again, newer, strict=True):

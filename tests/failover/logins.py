@@ -68,13 +68,12 @@ class Logins:
         self.approved[id_] = code
 
     async def _code(self, to: str) -> str:
-        """What the newest message says, once there is one; none came twice."""
-        while True:
-            texts = [m["text"] for m in await self.app.messages(to) if m["arrived"]]
-            assert len(texts) == len(set(texts)), f"a code was sent twice to {to}"
-            if texts:
-                return read_code(texts[-1])
-            await asyncio.sleep(0.02)
+        async def arrived() -> list[str]:
+            return [m["text"] for m in await self.app.messages(to) if m["arrived"]]
+
+        texts = await eventually(arrived)
+        assert len(texts) == len(set(texts)), f"a code was sent twice to {to}"
+        return read_code(texts[-1])
 
     async def _verified(self, id_: str, code: str) -> httpx.Response:
         while True:
