@@ -170,12 +170,16 @@ class Connection:
 
     async def time(self) -> int:
         """The server's time in milliseconds since the epoch; of a Cluster's servers the earliest."""
+        return min(await self.times())
+
+    async def times(self) -> list[int]:
+        """The time of each primary server, as ``time``."""
         if isinstance(self._client, RedisCluster):
             answer = await self._guard(self._client.time(target_nodes=RedisCluster.PRIMARIES))
             times = list(answer.values()) if isinstance(answer, dict) else [answer]
         else:
             times = [await self._guard(self._client.time())]
-        return min(int(seconds) * 1000 + int(micros) // 1000 for seconds, micros in times)
+        return [int(seconds) * 1000 + int(micros) // 1000 for seconds, micros in times]
 
     async def check(self) -> None:
         """Refuse a server that is too old; warn of one that may lose logins.
@@ -192,6 +196,10 @@ class Connection:
                 log.warning("redis.evicts", policy=policy, fix="set maxmemory-policy noeviction")
             if not info.get("aof_enabled"):
                 log.warning("redis.forgets", fix="set appendonly yes, or a restart loses logins")
+            if self._copying is not None and not info.get("connected_slaves"):
+                log.warning(
+                    "redis.no_replica", fix="durability = replica refuses logins without one"
+                )
 
     async def infos(self) -> list[dict[str, Any]]:
         """INFO of each primary server."""

@@ -154,6 +154,8 @@ def clustered(folder: Path, *, masters: int = 3, replicas: int = 0) -> Iterator[
         ]
         first, rest = nodes[:masters], nodes[masters:]
         for number, node in enumerate(nodes):
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for number, node in enumerate(nodes):
             node.ask("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
             if number < masters:
                 start, stop = SLOTS * number // masters, SLOTS * (number + 1) // masters
