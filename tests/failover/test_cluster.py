@@ -73,7 +73,7 @@ async def _log_in_while(servers: Cluster, move: Callable[[Cluster, list[int]], N
         await running
         await logins.check()
         assert during > 0
-        assert set(logins.answers) == {200, 201}
+        assert logins.answers[503] == 0
         return f"{during} logins meanwhile, the slowest answer {logins.slowest:.2f} s"
 
 
