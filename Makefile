@@ -10,8 +10,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without compiling, installing takes little more than half the time; Python compiles what it uses.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile
-LOCK := $(BIN)/uv pip compile pyproject.toml --extra embedded --extra tracing --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --quiet
+LOCK := $(COMPILE) pyproject.toml --extra embedded --extra tracing
 
 # Each process of a run would collect and load these for nothing.
 QUICK := -p no:schemathesis -p no:faker --ignore=tests/security/test_fuzz_api.py
@@ -21,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow fuzz lint format bench lock openapi sbom clean
+.PHONY: help setup run test test-slow test-deploy fuzz lint format bench lock openapi sbom clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,10 +37,13 @@ run: $(VENV)/.runtime ## Run it all on this machine: Valkey, a Telnyx sandbox, t
 	@$(BIN)/countersign up $(ARGS)
 
 test: $(VENV)/.dev ## Run the everyday tests
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz" $(QUICK) $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz and not deploy" $(QUICK) $(ARGS) $(TESTS)
 
 test-slow: $(VENV)/.dev ## Run the tests that are left out of `make test`
 	@$(BIN)/pytest -m slow $(ARGS) $(TESTS)
+
+test-deploy: $(VENV)/.deploy ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
+	@$(BIN)/pytest --timeout=300 $(ARGS) tests/deploy
 
 fuzz: $(VENV)/.dev ## Throw random input at the API and at every reader, for a minute or two
 	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=300 $(ARGS) tests/security/test_fuzz_*.py
@@ -62,7 +66,8 @@ bench: $(VENV)/.dev ## Measure throughput and latency on this machine
 lock: $(VENV)/.dev ## Lock the dependencies again (ARGS=--upgrade for newer ones)
 	@$(LOCK) $(ARGS) --group build --output-file requirements.txt
 	@$(LOCK) $(ARGS) --group dev --constraints requirements.txt --output-file requirements-dev.txt
-	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements.txt requirements-dev.txt \
+	@$(COMPILE) $(ARGS) --group deploy --constraints requirements-dev.txt --output-file requirements-deploy.txt
+	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements*.txt \
 		|| { echo 'A lock must not name where packages come from.' >&2; exit 1; }
 
 openapi: $(VENV)/.dev ## Write the OpenAPI document
@@ -99,4 +104,9 @@ $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo 'Installing the development tools ...'
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.deploy: requirements-deploy.txt $(VENV)/.dev
+	@echo 'Installing the tools that check deploy/ ...'
+	@$(INSTALL) --require-hashes -r requirements-deploy.txt
 	@touch $@

@@ -15,6 +15,7 @@ from service.api.parts import Parts
 from service.callbacks.client import CallbackClient
 from service.callbacks.deliveries import LEASE, Deliveries
 from service.clock import Clock, SystemClock
+from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.flow.advance import Advance
@@ -49,6 +50,7 @@ from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
+from service.store.sessions import SessionStore
 from service.store.setup import check_setup
 from service.store.stats import StatsStore
 from service.store.trail import TrailStore
@@ -178,7 +180,7 @@ def _join(
 ) -> Service:
     metrics, tasks = Metrics(), Tasks()
     metrics.hashing.set_function(lambda: hashing.in_use)
-    metrics.hashing_places.set(hashing.places)
+    metrics.hashing_places.set_function(lambda: hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
@@ -322,12 +324,19 @@ def _join(
         ttl=settings.codes.ttl,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,
+        sessions=SessionStore(connection, keyring.digest),
+        pumping=PumpingStore(connection, scripts),
+        breakers=BreakerStore(connection, scripts),
+        is_https=settings.public_url.startswith("https:"),
         clock=clock,
         metrics=metrics,
     )
     apart = settings.http.inspection is not None
-    api = create_api(parts, takes_requests=takes_requests, inspection=not apart)
-    inspection = create_inspection(parts, api) if apart else None
+    pages = [dashboard()]
+    api = create_api(
+        parts, takes_requests=takes_requests, inspection=not apart, pages=() if apart else pages
+    )
+    inspection = create_inspection(parts, api, pages) if apart else None
     deliveries = Deliveries(
         CallbackStore(connection, scripts, lease=LEASE),
         callbacks,

@@ -153,6 +153,12 @@ class Metrics:
         self._problems = Counter(
             "countersign_problems", "Requests answered by a problem", ["slug"], registry=registry
         )
+        self._shed = Counter(
+            "countersign_shed",
+            "Requests turned away because there was more to do than could be done",
+            ["kind"],
+            registry=registry,
+        )
         self._keys_refused = Counter(
             "countersign_keys_refused", "Requests without a good API key", registry=registry
         )
@@ -277,6 +283,10 @@ class Metrics:
 
     def problem(self, slug: str) -> None:
         self._problems.labels(slug).inc()
+
+    def shed(self, kind: str) -> None:
+        """``start`` or ``finish``."""
+        self._shed.labels(kind).inc()
 
     def key_refused(self) -> None:
         self._keys_refused.inc()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -37,23 +37,27 @@ _REQUESTS = (
 
 
 def create_api(
-    parts: Parts | None, *, takes_requests: bool = True, inspection: bool = True
+    parts: Parts | None,
+    *,
+    takes_requests: bool = True,
+    inspection: bool = True,
+    pages: Sequence[Router] = (),
 ) -> Litestar:
     """Build the application. Without parts it describes itself and answers nothing else. A worker's
     process takes no requests; without ``inspection`` metrics and documents are left to a port of
-    their own."""
+    their own. ``pages``: of the dashboard."""
     looks = _INSPECTION if takes_requests else (operations.metrics,)
     handlers = [
         *_HEALTH,
-        *(_REQUESTS if takes_requests else ()),
+        *((*_REQUESTS, *pages) if takes_requests else ()),
         *(looks if inspection else ()),
     ]
     return _create(handlers, parts)
 
 
-def create_inspection(parts: Parts, api: Litestar) -> Litestar:
-    """Metrics and the documents of ``api``, for a port that only operators reach."""
-    return _create([*_HEALTH, *_INSPECTION], parts, described=api)
+def create_inspection(parts: Parts, api: Litestar, pages: Sequence[Router] = ()) -> Litestar:
+    """Metrics, the documents of ``api`` and the dashboard, for a port that only operators reach."""
+    return _create([*_HEALTH, *_INSPECTION, *pages], parts, described=api)
 
 
 def _create(handlers: Sequence[Any], parts: Parts | None, **state: object) -> Litestar:

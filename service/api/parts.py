@@ -14,10 +14,13 @@ from service.flow.notices import Notices
 from service.flow.start import Start
 from service.flow.verify import Verify
 from service.store.api_keys import ApiKeyStore
+from service.store.breakers import BreakerStore
 from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.people import PeopleStore
+from service.store.pumping import PumpingStore
 from service.store.recipients import RecipientStore
+from service.store.sessions import SessionStore
 from service.store.stats import StatsStore
 from service.store.trail import TrailStore
 from service.telemetry import Metrics
@@ -45,5 +48,9 @@ class Parts:
     ttl: int
     callbacks: CallbackRules
     uniform_answers: bool
+    sessions: SessionStore
+    pumping: PumpingStore
+    breakers: BreakerStore
+    is_https: bool
     clock: Clock
     metrics: Metrics

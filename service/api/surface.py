@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.tracing import called_by
 
-_HEADERS = (
+SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -24,7 +24,9 @@ async def add_headers(message: Message, scope: Scope) -> None:
     """A hook before each answer, those of the router among them."""
     del scope
     if message["type"] == "http.response.start":
-        message["headers"] = [*message.get("headers", ()), *_HEADERS]
+        own = list(message.get("headers", ()))
+        names = {name.lower() for name, _ in own}
+        message["headers"] = [*own, *(one for one in SECURITY_HEADERS if one[0] not in names)]
 
 
 class LinkCaller(ASGIMiddleware):

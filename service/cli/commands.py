@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from service.cli.audit import app as audit_app
+from service.cli.bench.command import bench
 from service.cli.callbacks import callbacks
 from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
@@ -27,6 +28,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")
 app.add_typer(callbacks, name="callbacks")
+app.command()(bench)
 app.add_typer(guard_app, name="guard")
 app.add_typer(opt_outs_app, name="opt-outs")
 

@@ -259,6 +259,7 @@ def _greet(places: _Places) -> None:
         f"""
 Countersign is ready: {places.url} (docs at {places.url}/docs)
 The phones' inbox:     {places.sandbox_url}/
+The dashboard:         {places.url}/dashboard (sign in with $COUNTERSIGN_API_KEY)
 
   . {shown}
   curl -s $COUNTERSIGN_URL/v1/verifications -H "Authorization: Bearer $COUNTERSIGN_API_KEY" \\

@@ -1,7 +1,9 @@
 """``countersign serve``."""
 
+import asyncio
 from dataclasses import dataclass
 
+from service.api.admission import Admission
 from service.app import Role, build
 from service.cli.proxies import behind, check_proxies
 from service.cli.serving import Site, serve
@@ -31,10 +33,16 @@ async def serve_service(settings: Settings, role: Role, place: Place) -> None:
     check_proxies(settings, place.host)
     configure_logging(settings.log_level)
     async with build(settings, role) as service:
-        app = behind(service.api, settings.http.trusted_proxies, SystemClock())
+        admission, metrics = Admission(), service.api.state.parts.metrics
+        guarded = admission.guard(service.api, metrics)
+        app = behind(guarded, settings.http.trusted_proxies, SystemClock())
+        observing = asyncio.create_task(admission.run())
         sites = [Site(app, place.host, place.port, inherited=place.inherited)]
         if service.inspection is not None and settings.http.inspection is not None:
             address, _, number = settings.http.inspection.rpartition(":")
             # A scrape is to reach each process.
             sites.append(Site(service.inspection, address.strip("[]"), int(number) + place.index))
-        await serve(*sites)
+        try:
+            await serve(*sites)
+        finally:
+            observing.cancel()

@@ -77,7 +77,8 @@ class LastCall:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if not self._is_ending:
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         self._requests += 1
 
         async def send_last(message: Any) -> None:
@@ -87,7 +88,7 @@ class LastCall:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
-        return await self._app(scope, receive, send_last)
+        await self._app(scope, receive, send_last)
 
     async def until_quiet(self) -> None:
         """Until no request came for a while; with steady ones, not for ever."""

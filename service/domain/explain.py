@@ -73,7 +73,8 @@ _OF_A_MESSAGE = {
 def explain(event: Mapping[str, Any]) -> str:
     """A sentence for an event of the trail; what is not known here is shown as it is named."""
     kind, reason = event.get("type"), event.get("reason")
-    if kind in _OF_A_MESSAGE:  # Why it was sent stands at its beginning.
+    # Why a message was sent stands at its beginning; why a code was right needs no reason.
+    if kind in _OF_A_MESSAGE or kind == EventType.VERIFICATION_APPROVED:
         reason = None
     said = EVENTS[EventType(kind)] if kind in set(EventType) else str(kind)
     because = REASONS[Reason(reason)] if reason in set(Reason) else reason

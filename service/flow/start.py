@@ -155,7 +155,7 @@ class Start:
         plan: tuple[Sender, ...],
         keep: int,
     ) -> Started:
-        self._hashing.check()
+        self._hashing.check_start()
         subject = Subject(
             id=id_,
             app=request.app,

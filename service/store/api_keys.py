@@ -163,6 +163,11 @@ class ApiKeyStore:
             self._spawn(self._record_use(id_, now))
         return key
 
+    async def live(self, id_: str) -> ApiKey | None:
+        """The key of this id, unless it is revoked or has ended."""
+        key = await self._cached(id_)
+        return key if key is not None and key.is_live(self._clock.now()) else None
+
     async def _record_use(self, id_: str, now: int) -> None:
         await self._connection.command("HSET", keys.API_KEYS_USED, id_, now)
 

@@ -211,6 +211,11 @@ def open_breakers(partition: int) -> str:
     return f"{prefix(partition)}breakers"
 
 
+def session(digest: str) -> str:
+    """A session of the dashboard, by the keyed digest of its token."""
+    return f"{prefix(partition_of(digest))}w:{digest}"
+
+
 def reservation(digest: str) -> str:
     """The reservation of an Idempotency-Key, by the keyed digest of app and key."""
     return f"{prefix(partition_of(digest))}i:{digest}"

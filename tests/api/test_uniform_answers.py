@@ -207,6 +207,7 @@ async def test_answers_are_the_same_byte_for_byte(
         assert "guard.blocked" in kinds or "verification.undeliverable" in kinds, name
 
 
+@pytest.mark.slow
 async def test_they_lock_and_expire_alike(app: World, clock: ManualClock) -> None:
     await _bring_about(app)
     life = _Life(app)

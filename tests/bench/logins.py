@@ -1,26 +1,24 @@
 """Whole logins over HTTP, some at once, and the same load on a bare route."""
 
 import asyncio
-import itertools
 import os
-import re
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
+from service.cli.bench.people import People, Tally, at_once, numbers
+from service.cli.bench.wire import Client
 from service.cli.children import end, spawn
 from service.domain.code import HASH_PROFILES, Code, digest_code
 from tests.bench.rig import Rig
-from tests.bench.wire import Client
 from tests.harness import free_port
 
 AT_ONCE = 32
-_CODE = re.compile(r"\d{6}")
-Person = Callable[[Client], Awaitable[None]]
+WARM, LENGTH = 1.0, 5.0  # seconds: those that do not count, and those that do
+Work = Callable[[Tally], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,110 +31,77 @@ class Load:
     cpu: dict[str, float]
 
 
-def numbers() -> Iterator[str]:
-    """Numbers of ten area codes, each once."""
-    areas = (202, 303, 404, 505, 606, 212, 312, 412, 512, 612)
-    for n in itertools.count():
-        yield f"+1{areas[n % 10]}{2_000_000 + n // 10 * 7 % 7_999_999:07d}"
-
-
 class Logins:
-    """Logins on a rig: start, read the text at the sink, verify."""
+    """Logins on a rig, and their halves."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        self._numbers = numbers()
+        self.people = People(rig.url, rig.key, rig.text)
         self._started: list[tuple[str, str]] = []
 
     async def whole(self) -> Load:
-        async def person(client: Client) -> None:
-            await self._verify(client, *await self._start(client))
-
-        return await self._drive(person)
+        return await self._measure(self.people.log_in, "start", "verify")
 
     async def starts(self) -> Load:
-        async def person(client: Client) -> None:
-            self._started.append(await self._start(client))
+        async def start(tally: Tally) -> None:
+            async with self.people.connection() as client:
+                begun = time.perf_counter()
+                self._started.append(await self.people.start(client))
+                tally.took["start"].append(time.perf_counter() - begun)
+            tally.done += 1
 
-        return await self._drive(person)
+        return await self._measure(start, "start")
 
     async def verifies(self) -> Load:
-        """Of those that ``starts`` started, until there are none left."""
+        """Of those that ``starts`` started; those that were missing are started meanwhile, uncounted."""
 
-        async def person(client: Client) -> None:
+        async def verify(tally: Tally) -> None:
             if not self._started:
-                raise Exhausted
-            await self._verify(client, *self._started.pop())
+                await asyncio.sleep(0.1)
+                return
+            id_, number = self._started.pop()
+            code = (await self._rig.text(number))[:6]
+            async with self.people.connection() as client:
+                begun = time.perf_counter()
+                await self.people.verify(client, id_, code)
+                tally.took["verify"].append(time.perf_counter() - begun)
+            tally.done += 1
 
-        return await self._drive(person)
+        return await self._measure(verify, "verify", length=2.0)
 
-    async def _start(self, client: Client) -> tuple[str, str]:
-        number = next(self._numbers)
-        n = int(number[-7:])
-        body = {"to": number, "client_ip": f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"}
-        started = await client.ask("POST", "/v1/verifications", body, self._rig.key)
-        code = _CODE.search(self._rig.texts.pop(number))
-        assert code is not None
-        return started["id"], code[0]
-
-    async def _verify(self, client: Client, id_: str, code: str) -> None:
-        path = f"/v1/verifications/{id_}/verify"
-        assert (await client.ask("POST", path, {"code": code}, self._rig.key))["approved"]
-
-    async def _drive(self, person: Person) -> Load:
-        return await drive(self._rig.port, person, self._rig.cpu, list(self._rig.pids))
-
-
-class Exhausted(Exception):  # noqa: N818 - no error
-    """There is nothing left to do."""
+    async def _measure(self, work: Work, *steps: str, length: float = LENGTH) -> Load:
+        await at_once(work, AT_ONCE, WARM / 2 if length < LENGTH else WARM)
+        before = {part: self._rig.cpu(part) for part in self._rig.pids}
+        tally = await at_once(work, AT_ONCE, length)
+        assert not tally.ends, tally.ends
+        used = {p: (self._rig.cpu(p) - before[p]) / tally.done for p in self._rig.pids}
+        took = [sum(each) for each in zip(*(tally.took[step] for step in steps), strict=False)]
+        return Load(tally.rate, took, used)
 
 
-async def bare(rig: Rig) -> Load:
-    """The least that could be done, with the same client and the same Valkey."""
+async def bare(rig: Rig) -> float:
+    """Requests a second of the least that could be done, with the same client and the same Valkey."""
     port, source = free_port(), numbers()
+    url = f"http://127.0.0.1:{port}"
     child = spawn([sys.executable, "-m", "tests.bench.bare", str(port), rig.redis_url])
+    clients: list[Client] = []
 
-    async def person(client: Client) -> None:
+    async def ask(tally: Tally) -> None:
+        client = clients.pop() if clients else await Client.connect(url)
         await client.ask("POST", "/", {"to": next(source)})
+        clients.append(client)
+        tally.done += 1
 
     try:
         for _ in range(200):
             try:
-                (await Client.connect(port)).close()
+                (await Client.connect(url)).close()
             except OSError:
                 await asyncio.sleep(0.05)
-        return await drive(port, person, lambda _: 0.0, [])
+        await at_once(ask, AT_ONCE, WARM)
+        return (await at_once(ask, AT_ONCE, LENGTH)).rate
     finally:
         end(child, 5)
-
-
-async def drive(
-    port: int, person: Person, cpu: Callable[[str], float], parts: list[str], seconds: float = 5.0
-) -> Load:
-    """``AT_ONCE`` people for some seconds, after a second that does not count."""
-    await _lap(port, person, 1.0)
-    before = {part: cpu(part) for part in parts}
-    begun = time.perf_counter()
-    took = await _lap(port, person, seconds)
-    length = time.perf_counter() - begun
-    used = {part: (cpu(part) - before[part]) / len(took) for part in parts}
-    return Load(len(took) / length, took, used)
-
-
-async def _lap(port: int, person: Person, length: float) -> list[float]:
-    took: list[float] = []
-    finish = time.perf_counter() + length
-
-    async def one() -> None:
-        client = await Client.connect(port)
-        with suppress(Exhausted):
-            while (begun := time.perf_counter()) < finish:
-                await person(client)
-                took.append(time.perf_counter() - begun)
-        client.close()
-
-    await asyncio.gather(*(one() for _ in range(AT_ONCE)))
-    return took
 
 
 def raw_hashes(profile: str, seconds: float = 2.0) -> float:

@@ -4,23 +4,24 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from tests.bench.logins import numbers
+from service.cli.bench.people import numbers
+from service.cli.bench.wire import Client
 from tests.bench.rig import Rig
-from tests.bench.wire import Client
 
 COUNT = 2_000
 
 
 async def bytes_each(rig: Rig) -> tuple[float, float]:
     """Of one that waits for its code, and of one that is over; by MEMORY USAGE of its own keys."""
-    client, redis = await Client.connect(rig.port), Redis.from_url(rig.redis_url)
+    client, redis = await Client.connect(rig.url), Redis.from_url(rig.redis_url)
     ids = []
     source = numbers()
     for _ in range(COUNT):
         number = next(source)
         body = {"to": number, "purpose": "memory"}
-        ids.append((await client.ask("POST", "/v1/verifications", body, rig.key))["id"])
-        rig.texts.pop(number, None)
+        _, started = await client.ask("POST", "/v1/verifications", body, rig.key)
+        ids.append(started["id"])
+        rig.messages.pop(number, None)
     live = await _own(redis, ids)
     for id_ in ids:
         await client.ask("POST", f"/v1/verifications/{id_}/cancel", key=rig.key)

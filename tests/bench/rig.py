@@ -7,34 +7,56 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from nacl.signing import SigningKey
 
 from service.cli import embedded
+from service.cli.bench.wire import Client
 from service.cli.children import spawn
 from service.cli.secrets import new_api_key, new_key
-from tests.bench.wire import Client, Sink
+from tests.bench.wire import Sink
 from tests.harness import UP_TOML, free_port
 
-_READY = 30.0
+_READY, _READY_STATUS = 30.0, 200
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
 class Rig:
-    """Where things are. ``texts``: the last message to each number."""
+    """Where things are. ``messages``: the last one to each number, as Telnyx was asked for it; ``heard`` is
+    told each. ``seed``: what webhooks are signed with."""
 
     port: int
     redis_url: str
     key: str
     pids: dict[str, int]
-    texts: dict[str, str] = field(default_factory=dict)
+    seed: bytes
+    messages: dict[str, dict[str, str]] = field(default_factory=dict)
+    heard: Callable[[dict[str, str]], None] | None = None
     ready_after: float = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def text(self, number: str) -> str:
+        """The message that was sent to a number. Raises TimeoutError if none is."""
+        for _ in range(100):
+            if (message := self.messages.pop(number, None)) is not None:
+                return message["text"]
+            await asyncio.sleep(0.02)
+        raise TimeoutError
+
+    def take(self, message: dict[str, str]) -> None:
+        self.messages[message["to"]] = message
+        if self.heard is not None:
+            self.heard(message)
 
     def cpu(self, part: str) -> float:
         """Seconds of CPU that a part has used."""
@@ -58,8 +80,8 @@ async def rig(profile: str) -> AsyncIterator[Rig]:
     with TemporaryDirectory() as folder:
         valkey = embedded.start(Path(folder), password="bench")
         valkey.wait_ready()
-        texts: dict[str, str] = {}
-        sink = await loop.create_server(lambda: Sink(texts), "127.0.0.1", 0)
+        signing, found = SigningKey.generate(), cast("Rig", None)
+        sink = await loop.create_server(lambda: Sink(found.take), "127.0.0.1", 0)
         telnyx, port, key = sink.sockets[0].getsockname()[1], free_port(), new_api_key()
         config = Path(folder) / "bench.toml"
         config.write_text(
@@ -67,7 +89,7 @@ async def rig(profile: str) -> AsyncIterator[Rig]:
             + f'\n[hash]\nprofile = "{profile}"\n[http]\ntrusted_proxies = "none"\n',
             encoding="utf-8",
         )
-        public = bytes(SigningKey.generate().verify_key)
+        public = bytes(signing.verify_key)
         environment = os.environ | {
             "COUNTERSIGN_KEYS": new_key(),
             "REDIS_URL": valkey.url,
@@ -81,8 +103,13 @@ async def rig(profile: str) -> AsyncIterator[Rig]:
         argv = [sys.executable, "-m", "service", "serve", "--config", str(config)]
         begun = time.perf_counter()
         service = spawn([*argv, "--port", str(port)], env=environment)
-        found = Rig(port, valkey.url, key, {"service": service.pid, "valkey": valkey.process.pid})
-        found.texts = texts
+        found = Rig(
+            port,
+            valkey.url,
+            key,
+            {"service": service.pid, "valkey": valkey.process.pid},
+            bytes(signing),
+        )
         try:
             await _until_ready(port, service)
             found.ready_after = time.perf_counter() - begun
@@ -98,11 +125,12 @@ async def _until_ready(port: int, service: "subprocess.Popen[bytes]") -> None:
     deadline = time.perf_counter() + _READY
     while time.perf_counter() < deadline and service.poll() is None:
         try:
-            client = await Client.connect(port)
-            await client.ask("GET", "/readyz")
+            client = await Client.connect(f"http://127.0.0.1:{port}")
+            status, _ = await client.ask("GET", "/readyz")
             client.close()
-        except (OSError, AssertionError):
-            await asyncio.sleep(0.02)
-        else:
+        except OSError:
+            status = 0
+        if status == _READY_STATUS:
             return
+        await asyncio.sleep(0.02)
     raise RuntimeError("the service did not become ready")

@@ -56,8 +56,9 @@ class Many:
         return len(self.children) == PROCESSES
 
 
-@pytest.fixture
-async def many(valkey: str, tmp_path: Path) -> AsyncIterator[Many]:
+@pytest.fixture(scope="module")
+async def many(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Many]:
+    tmp_path = tmp_path_factory.mktemp("many")
     async with Redis.from_url(valkey) as store:
         await store.flushall()
     port, inspection, sandbox_port = free_port(), free_port(), free_port()
@@ -160,6 +161,7 @@ async def test_what_is_killed_comes_back_and_all_share_one_store(many: Many) -> 
             assert answer.status_code == 200
 
 
+@pytest.mark.slow
 def test_one_that_cannot_start_ends_all(valkey: str, tmp_path: Path) -> None:
     config = tmp_path / "bad.toml"
     config.write_text(UP_TOML.read_text(encoding="utf-8"), encoding="utf-8")

@@ -1,0 +1,99 @@
+"""Whom to turn away when there is more than can be done: early, cheaply, and starts before all else.
+
+The measure is how late the event loop comes to what is due (its lag): every request waits that long at
+each of its steps, so a bounded lag bounds the latency of what is let in. One long step is no overload, so
+what counts is the least lag of a while (the idea of CoDel, RFC 8289). Of the starts such a share is refused
+as keeps the lag near its goal; what ends a login (verify) is refused only far beyond, and webhooks never.
+"""
+
+import asyncio
+import random
+from collections import deque
+from enum import Enum
+from typing import Any
+
+from litestar.types import ASGIApp, Receive, Send
+
+from service.api.problems import MEDIA_TYPE, problem
+from service.api.surface import SECURITY_HEADERS
+from service.telemetry import Metrics
+
+GOAL = 0.02
+"""Seconds of lag; a start has some fifteen steps."""
+_FAR_BEYOND = 10
+_TICK = 0.02
+_WHILE = 10  # ticks
+_RISE, _FALL = 0.05, 0.02
+"""By how much the share changes with each tick, beyond the goal and below it."""
+
+
+_BODY = problem("unavailable", "There is more to do than can be done; try again.").content
+_HEADERS = [
+    (b"content-type", MEDIA_TYPE.encode()),
+    (b"content-length", str(len(_BODY)).encode()),
+    (b"retry-after", b"1"),
+    (b"cache-control", b"no-store"),
+    *SECURITY_HEADERS,
+]
+
+
+class Kind(Enum):
+    """What a request is worth when not all can be answered."""
+
+    START = "start"
+    FINISH = "finish"
+    ALWAYS = "always"
+
+
+def kind_of(method: str, path: str) -> Kind:
+    """A login that is nearly done has cost its message already: it is finished first. What Telnyx reports,
+    and what says whether we live, is always taken."""
+    if method == "POST" and path in ("/v1/verifications", "/v1/notices"):
+        return Kind.START
+    if path.startswith("/v1/verifications/"):
+        return Kind.FINISH
+    if path.startswith("/v1/"):
+        return Kind.START
+    return Kind.ALWAYS
+
+
+class Admission:
+    """``observe`` is told the loop's lag (seconds) with each tick."""
+
+    def __init__(self) -> None:
+        self._lags: deque[float] = deque([0.0] * _WHILE, maxlen=_WHILE)
+        self.share = 0.0
+
+    def observe(self, lag: float) -> None:
+        self._lags.append(lag)
+        step = _RISE if min(self._lags) > GOAL else -_FALL
+        self.share = min(max(self.share + step, 0.0), 1.0)
+
+    def admits(self, kind: Kind) -> bool:
+        """Whether to let in one more."""
+        if kind is Kind.START:
+            # 0 at rest, so that nobody is turned away by chance.
+            return self.share <= random.random()  # noqa: S311
+        return kind is Kind.ALWAYS or min(self._lags) <= _FAR_BEYOND * GOAL
+
+    def guard(self, app: ASGIApp, metrics: Metrics) -> ASGIApp:
+        """The application, for whom it lets in; a refusal costs next to nothing."""
+
+        async def admit(scope: Any, receive: Receive, send: Send) -> None:
+            kind = kind_of(scope.get("method", ""), scope["path"])
+            if kind is Kind.ALWAYS or self.admits(kind):
+                await app(scope, receive, send)
+                return
+            metrics.shed(kind.value)
+            await send({"type": "http.response.start", "status": 503, "headers": _HEADERS})
+            await send({"type": "http.response.body", "body": _BODY, "more_body": False})
+
+        return admit
+
+    async def run(self) -> None:
+        """Observe this thread's event loop, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            await asyncio.sleep(_TICK)
+            self.observe(loop.time() - begun - _TICK)
