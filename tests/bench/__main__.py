@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from service.cli import embedded
 from service.telemetry import configure_logging
-from tests.bench import logins, memory, statistics, trail
+from tests.bench import durability, logins, memory, statistics, trail
 from tests.bench.rig import rig
 
 
@@ -66,6 +66,12 @@ async def of_statistics() -> None:
     print(f"their counters and sums, MiB | {counters:.1f}, {sums:.1f}")
 
 
+async def of_durability() -> None:
+    alone, copied = await durability.measure()
+    print(f"a start's writes, p50, ms | {_quantile(alone, 0.5):.1f}")
+    print(f"with durability = replica, of that | {sum(copied) / sum(alone):.2f}")
+
+
 async def of_the_trail() -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trail.ndjson"
@@ -80,7 +86,7 @@ async def of_the_trail() -> None:
 def main() -> None:
     configure_logging("ERROR")
     print("measured | figure\n--- | ---")
-    for part in (at_default_cost, at_lowest_cost, of_statistics, of_the_trail):
+    for part in (at_default_cost, at_lowest_cost, of_statistics, of_durability, of_the_trail):
         asyncio.run(part())
 
 

@@ -17,7 +17,12 @@ from tests.harness import PATIENCE, free_port
 PASSWORD = "failover"
 PRIMARY = "mymaster"
 SLOTS = 16_384
-_SMALL = ["maxmemory 64mb", f"masterauth {PASSWORD}", "repl-diskless-sync-delay 0"]
+_SMALL = [
+    "maxmemory 64mb",
+    "appendfsync everysec",
+    f"masterauth {PASSWORD}",
+    "repl-diskless-sync-delay 0",
+]
 
 
 @dataclass(slots=True)
