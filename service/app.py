@@ -100,7 +100,11 @@ async def build(
         SettingsError: traces are asked for, and cannot be made.
     """
     end_tracing = _begin_tracing()
-    connection = await Connection.open(settings.redis_url.get_secret_value(), settings.tls())
+    connection = await Connection.open(
+        settings.redis_url.get_secret_value(),
+        settings.tls(),
+        copied=settings.redis.durability == "replica",
+    )
     await check_setup(connection)
     time = clock or SystemClock()
     telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)

@@ -37,7 +37,12 @@ async def examine(config: Path | None) -> list[Finding]:
         return [*check_faults(error), *await _store_alone()]
     account, store, webhook = await asyncio.gather(
         check_account(settings.telnyx(), _profiles(settings), settings.public_url),
-        check_store(settings.redis_url.get_secret_value(), settings.tls(), settings.keyring()),
+        check_store(
+            settings.redis_url.get_secret_value(),
+            settings.tls(),
+            settings.keyring(),
+            copied=settings.redis.durability == "replica",
+        ),
         check_webhook(settings.public_url),
     )
     # By itself, for whatever runs beside it would be measured too.

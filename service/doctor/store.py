@@ -1,5 +1,6 @@
 """Redis or Valkey: whether it can be used, and whether it will keep what it is told."""
 
+import re
 from urllib.parse import urlsplit
 
 from service.clock import SystemClock
@@ -15,8 +16,10 @@ from service.store.setup import READABLE
 _MOST_SKEW = 1_000
 
 
-async def check_store(url: str, tls: Tls, keyring: Keyring | None) -> list[Finding]:
-    """All that can be said of the server at ``url``."""
+async def check_store(
+    url: str, tls: Tls, keyring: Keyring | None, *, copied: bool = False
+) -> list[Finding]:
+    """All that can be said of the server at ``url``. ``copied``: replicas have to answer for it."""
     try:
         connection = await Connection.open(url, tls)
     except StoreSetupError as error:
@@ -31,7 +34,9 @@ async def check_store(url: str, tls: Tls, keyring: Keyring | None) -> list[Findi
         ]
     try:
         meta = pairs(await connection.command("HGETALL", keys.META))
-        found = [finding for info in await connection.infos() for finding in check_server(info)]
+        infos = await connection.infos()
+        found = [finding for info in infos for finding in check_server(info)]
+        found += [check_replicas(info) for info in infos if copied]
         found += [check_tls(url), await _check_clock(connection), check_layout(meta)]
         return found if keyring is None else [*found, check_lookup(meta, keyring)]
     finally:
@@ -47,7 +52,9 @@ def check_tls(url: str) -> Finding:
     parts = urlsplit(url)
     if parts.scheme.startswith("rediss"):
         return ok("redis tls", "the connection is encrypted, the server's name is checked")
-    if parts.scheme == "unix" or parts.hostname in ("127.0.0.1", "localhost", "::1"):
+    # Where a Sentinel is says nothing of where it leads.
+    near = parts.hostname in ("127.0.0.1", "localhost", "::1") and "sentinel" not in parts.scheme
+    if parts.scheme == "unix" or near:
         return ok("redis tls", "none, and none needed: the server is on this machine")
     return warn(
         "redis tls",
@@ -90,10 +97,35 @@ def check_lookup(meta: dict[str, str], keyring: Keyring) -> Finding:
     return ok("keyring", f"{len(keyring.ids)} strong key(s), newest {keyring.newest}")
 
 
+def check_replicas(info: dict[str, object]) -> Finding:
+    """Whether ``durability = "replica"`` can be kept, also when one server is away."""
+    found = [value for name, value in info.items() if re.fullmatch(r"slave\d+", name)]
+    online = sum(isinstance(one, dict) and one.get("state") == "online" for one in found)
+    if online == 0:
+        return fail(
+            "redis replicas",
+            'none is connected: [redis] durability = "replica" refuses every login',
+            "connect a replica to each primary",
+        )
+    if online == 1:
+        return warn(
+            "redis replicas",
+            "one: while it is away, or once it is promoted, logins are refused",
+            "connect a second replica to each primary",
+        )
+    return ok("redis replicas", f"{online} are connected")
+
+
 async def _check_clock(connection: Connection) -> Finding:
     clock = SystemClock()
     before = clock.now()
-    skew = await connection.time() - (before + clock.now()) // 2
+    times = await connection.times()
+    ours = (before + clock.now()) // 2
+    return check_clock(max((time - ours for time in times), key=abs))
+
+
+def check_clock(skew: int) -> Finding:
+    """``skew``: of the server that is off most, in milliseconds."""
     if abs(skew) > _MOST_SKEW:
         return warn(
             "clock",

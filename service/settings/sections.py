@@ -264,11 +264,13 @@ class NumbersSection(Section):
 
 
 class RedisSection(Section):
-    """``[redis]``: PEM files for ``rediss://``, see ``service.store.connection.Tls``."""
+    """``[redis]``: PEM files for ``rediss://``, see ``service.store.connection.Tls``. ``durability``: who
+    must have what may not be lost (codes sent, approvals, opt-outs) before it is answered."""
 
     ca_file: _File | None = None
     cert_file: _File | None = None
     key_file: _File | None = None
+    durability: Literal["primary", "replica"] = "primary"
 
     @model_validator(mode="after")
     def _certificate_with_its_key(self) -> "RedisSection":

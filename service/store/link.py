@@ -9,20 +9,23 @@ next question connects anew.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 Command = Sequence[str | float | bytes]
 """A command and its arguments."""
 
+Locate = Callable[[], Awaitable[tuple[str, int]]]
+
 _MOST_WAITING = 10_000
+_COPY_TIMEOUT = 500  # milliseconds
 _DEFAULT_PORT = 6379
 
 
@@ -65,28 +68,46 @@ class _Asked:
     replies: list[Any] = field(default_factory=list)
 
 
+class NotCopiedError(RedisError):
+    """What was written may be lost with its primary: no replica has it yet."""
+
+
 class Link:
     """Asks the server, and connects when it has to. Times in seconds."""
 
-    def __init__(self, address: Address, *, connect_timeout: float, answer_timeout: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        connect_timeout: float,
+        answer_timeout: float,
+        locate: Locate | None = None,
+    ) -> None:
+        """``locate``: says before each connection where the primary is now."""
         self._address = address
+        self._locate = locate
         self._connect_timeout = connect_timeout
         self._answer_timeout = answer_timeout
         self._wire: _Wire | None = None
         self._connecting: asyncio.Task[_Wire] | None = None
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+    async def ask(self, commands: Sequence[Command], *, copied: bool = False) -> list[Any]:
         """The replies, in order; what the server refused stands among them as a ``ResponseError``.
+        ``copied``: only once a replica has what was written.
 
         Raises:
             redis.exceptions.ConnectionError, TimeoutError, OSError: the commands may have run, or not.
+            NotCopiedError: no replica has it in time.
         """
         if not commands:
             return []
         wire = self._wire
         if wire is None or wire.lost:
             wire = await self._connect()
-        return await wire.ask(commands)
+        replies = await wire.ask(commands)
+        if copied and await wire.copies() < 1:
+            raise NotCopiedError
+        return replies
 
     @property
     def delay(self) -> float:
@@ -106,6 +127,11 @@ class Link:
 
     async def _open(self) -> "_Wire":
         loop, at = asyncio.get_running_loop(), self._address
+        greeting = at.greeting()
+        if self._locate is not None:
+            host, port = await self._locate()
+            at = replace(at, host=host, port=port)
+            greeting.append(("ROLE",))
         try:
             async with asyncio.timeout(self._connect_timeout):
                 if at.path is not None:
@@ -114,13 +140,17 @@ class Link:
                     _, wire = await loop.create_connection(
                         self._protocol, at.host, at.port, ssl=at.tls
                     )
-                replies = await wire.ask(greeting) if (greeting := at.greeting()) else []
+                replies = await wire.ask(greeting) if greeting else []
         except TimeoutError:
             raise RedisTimeoutError("no connection in time") from None
         refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if refused is not None:
             wire.end(RedisConnectionError("refused"))
             raise RedisConnectionError("the server refuses the credentials or the database")
+        if self._locate is not None and replies[-1][0] != "master":
+            # The Sentinel that was asked has not heard of a failover yet, or it is under way.
+            wire.end(RedisConnectionError("no primary"))
+            raise RedisConnectionError("the server is no primary")
         self._wire = wire
         return wire
 
@@ -140,6 +170,21 @@ class _Wire(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._copying: asyncio.Task[int] | None = None
+
+    async def copies(self) -> int:
+        """How many replicas have all that was answered on this connection so far. WAIT holds up whatever
+        comes after it, so those who ask in the same turn of the loop share one."""
+        if self._copying is None:
+            self._copying = self._loop.create_task(self._count_copies())
+        return await asyncio.shield(self._copying)
+
+    async def _count_copies(self) -> int:
+        self._copying = None  # What is answered from here on needs a WAIT of its own.
+        (count,) = await self.ask([("WAIT", 1, _COPY_TIMEOUT)])
+        if isinstance(count, ResponseError):
+            raise count
+        return int(count)
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         if self.lost:

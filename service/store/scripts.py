@@ -24,6 +24,9 @@ from service.store.connection import Connection
 
 _HEADER = re.compile(r"^-- (keys|args|include|reply): *(.*)$", re.MULTILINE)
 
+# A lost one would let a code be approved or sent twice, tries go uncounted, or a STOP be forgotten.
+_COPIED = frozenset({"create", "begin_delivery", "settle_attempt", "cancel", "opt_out"})
+
 Reply = list[str]
 Names = Mapping[str, str | int]
 
@@ -78,10 +81,11 @@ class Scripts:
         """
         script = self._scripts[name]
         key_list, arg_list = script.ordered(keys, args)
+        copied = name in _COPIED
         try:
-            reply = await self._connection.evalsha(script.sha, key_list, arg_list)
+            reply = await self._connection.evalsha(script.sha, key_list, arg_list, copied=copied)
         except NoScriptError:
-            reply = await self._connection.eval(script.source, key_list, arg_list)
+            reply = await self._connection.eval(script.source, key_list, arg_list, copied=copied)
         return [str(item) for item in reply]
 
     async def run_all(self, calls: list[Call]) -> list[Reply]:

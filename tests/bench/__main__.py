@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from service.cli import embedded
 from service.cli.bench.people import at_rate
 from service.telemetry import configure_logging
-from tests.bench import logins, memory, million, reports, statistics, trail
+from tests.bench import durability, logins, memory, million, reports, statistics, trail
 from tests.bench.rig import rig
 
 
@@ -106,6 +106,12 @@ async def of_statistics() -> None:
     print(f"their counters and sums, MiB | {counters:.1f}, {sums:.1f}")
 
 
+async def of_durability() -> None:
+    alone, copied = await durability.measure()
+    print(f"a start's writes, p50, ms | {_quantile(alone, 0.5):.1f}")
+    print(f"with durability = replica, of that | {sum(copied) / sum(alone):.2f}")
+
+
 async def of_the_trail() -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trail.ndjson"
@@ -122,7 +128,7 @@ def main() -> None:
     print("measured | figure\n--- | ---")
     for part in (
         *(at_default_cost, at_lowest_cost, of_reports, of_overload),
-        *(of_a_million, of_statistics, of_the_trail),
+        *(of_a_million, of_durability, of_statistics, of_the_trail),
     ):
         asyncio.run(part())
 

@@ -11,7 +11,15 @@ from service.cli import doctor
 from service.doctor.account import check_account, check_profiles, judge_failure
 from service.doctor.finding import Finding, Level
 from service.doctor.hashing import Speed, check_hashing, measure, search_cost
-from service.doctor.store import check_layout, check_lookup, check_server, check_store, check_tls
+from service.doctor.store import (
+    check_clock,
+    check_layout,
+    check_lookup,
+    check_replicas,
+    check_server,
+    check_store,
+    check_tls,
+)
 from service.doctor.webhook import check_webhook
 from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.keyring import Keyring
@@ -71,8 +79,33 @@ def test_a_server_that_loses_data_is_seen(info: dict[str, object], levels: set[L
 
 
 @pytest.mark.parametrize(
+    ("states", "level"),
+    [
+        ([], Level.FAIL),
+        (["wait_bgsave"], Level.FAIL),
+        (["online"], Level.WARN),
+        (["online", "online"], Level.OK),
+    ],
+)
+def test_replicas_that_durability_needs_are_missed(states: list[str], level: Level) -> None:
+    info = {f"slave{i}": {"ip": "h", "state": state} for i, state in enumerate(states)}
+    assert check_replicas({"slave_repl_offset": 1, **info}).level is level
+
+
+@pytest.mark.parametrize(
+    ("skew", "level"), [(0, Level.OK), (-900, Level.OK), (1_500, Level.WARN), (-5_000, Level.WARN)]
+)
+def test_a_clock_that_is_off_is_seen(skew: int, level: Level) -> None:
+    finding = check_clock(skew)
+    assert finding.level is level
+    assert str(skew) in finding.says
+
+
+@pytest.mark.parametrize(
     ("url", "level"),
     [
+        ("redis+sentinel://127.0.0.1:1,127.0.0.2:1/mymaster", Level.WARN),
+        ("rediss+sentinel://a,b/mymaster", Level.OK),
         ("rediss://redis.internal", Level.OK),
         ("rediss+cluster://redis.internal", Level.OK),
         ("redis://:secret@127.0.0.1:6379/0", Level.OK),

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from redis.asyncio import Redis
 
 from service.domain.errors import UnavailableError
 from service.settings import RedisSection, SettingsError, load_store
@@ -20,9 +19,7 @@ from tests.harness import free_port
 
 
 def _options(url: str, tls: Tls) -> dict[str, Any]:
-    client = store_connection._client(url, tls)
-    assert isinstance(client, Redis)
-    return dict(client.connection_pool.connection_kwargs)
+    return store_connection._options(urlsplit(url), tls)
 
 
 def test_the_files_are_handed_on_and_checks_stay_on() -> None:
