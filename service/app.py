@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -99,58 +99,70 @@ async def build(
         StoreSetupError: Redis cannot be used as it is.
         SettingsError: traces are asked for, and cannot be made.
     """
-    end_tracing = _begin_tracing()
-    connection = await Connection.open(
-        settings.redis_url.get_secret_value(),
-        settings.tls(),
-        copied=settings.redis.durability == "replica",
-    )
-    await check_setup(connection)
-    time = clock or SystemClock()
-    telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
-    hashing = HashPool(settings.hash_cost(), settings.hash.threads)
-    keyring = await open_keyring(connection, settings.keyring(), time.now())
-    callbacks = CallbackClient(settings.callbacks.rules())
-    service = _join(
-        settings,
-        connection,
-        telnyx,
-        hashing,
-        time,
-        keyring=keyring,
-        callbacks=callbacks,
-        account=account,
-        takes_requests=role is not Role.WORKER,
-    )
-    await service.deliveries.prepare()
-    if settings.api_key is not None:
-        first = settings.api_key.get_secret_value()
-        await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
-    stopping, background = asyncio.Event(), list[asyncio.Task[None]]()
-    if isinstance(time, SystemClock):
-        await correct_clock(time, connection)
-        background.append(asyncio.create_task(keep_time(time, connection)))
-    polling = _begin_polling(service, stopping) if role is not Role.API else set()
-    if (interval := settings.opt_outs.sync_interval) and role is not Role.API:
-        syncing = keep_opt_outs(service.opt_out_sync, interval, stopping)
-        background.append(asyncio.create_task(syncing))
-    try:
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(asyncio.to_thread, _begin_tracing())
+        connection = await Connection.open(
+            settings.redis_url.get_secret_value(),
+            settings.tls(),
+            copied=settings.redis.durability == "replica",
+        )
+        closing.push_async_callback(connection.close)
+        await check_setup(connection)
+        time = clock or SystemClock()
+        telnyx, account = TelnyxClient(settings.telnyx()), TelnyxAccount(settings.telnyx(), time)
+        hashing = HashPool(settings.hash_cost(), settings.hash.threads)
+        callbacks = CallbackClient(settings.callbacks.rules())
+        closing.callback(hashing.close)
+        for client in (account, callbacks, telnyx):
+            closing.push_async_callback(client.close)
+        service = _join(
+            settings,
+            connection,
+            telnyx,
+            hashing,
+            time,
+            keyring=await open_keyring(connection, settings.keyring(), time.now()),
+            callbacks=callbacks,
+            account=account,
+            takes_requests=role is not Role.WORKER,
+        )
+        await service.deliveries.prepare()
+        if settings.api_key is not None:
+            first = settings.api_key.get_secret_value()
+            await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
+        if isinstance(time, SystemClock):
+            await correct_clock(time, connection)
+            closing.push_async_callback(_cancel, asyncio.create_task(keep_time(time, connection)))
+        closing.push_async_callback(service.tasks.drain, DRAIN_TIMEOUT)
+        if role is not Role.API:
+            await closing.enter_async_context(_polling(service, settings.opt_outs.sync_interval))
         yield service
+
+
+@asynccontextmanager
+async def _polling(service: Service, sync_interval: float) -> AsyncIterator[None]:
+    """A worker's loops; on leaving they end what they have begun, within DRAIN_TIMEOUT."""
+    stopping = asyncio.Event()
+    sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
+    loops = service.worker.run, service.deliveries.run, sealing, counting
+    polling = [asyncio.create_task(loop(stopping)) for loop in loops]
+    syncing = list[asyncio.Task[None]]()
+    if sync_interval:
+        sync = keep_opt_outs(service.opt_out_sync, sync_interval, stopping)
+        syncing.append(asyncio.create_task(sync))
+    try:
+        yield
     finally:
         stopping.set()
-        if polling:
-            await asyncio.wait(polling, timeout=DRAIN_TIMEOUT)
-            background += polling
-        await service.tasks.drain(DRAIN_TIMEOUT)
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        await telnyx.close()
-        await callbacks.close()
-        await account.close()
-        hashing.close()
-        await connection.close()
-        await asyncio.to_thread(end_tracing)
+        await asyncio.wait(polling, timeout=DRAIN_TIMEOUT)
+        # A sync may be a long one; whoever comes next goes on where it ended.
+        await _cancel(*polling, *syncing)
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _begin_tracing() -> Callable[[], None]:
@@ -158,12 +170,6 @@ def _begin_tracing() -> Callable[[], None]:
         return begin_tracing()
     except TracingSetupError as error:
         raise SettingsError(str(error)) from error
-
-
-def _begin_polling(service: Service, stopping: asyncio.Event) -> set[asyncio.Task[None]]:
-    sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
-    polls = service.worker.run, service.deliveries.run, sealing, counting
-    return {asyncio.create_task(poll(stopping)) for poll in polls}
 
 
 def _join(

@@ -76,9 +76,7 @@ async def _login(app: World) -> tuple[str, str]:
     return id_, code
 
 
-async def test_a_login_is_one_trace(valkey: str, endpoint: int) -> None:
-    async with Redis.from_url(valkey) as client:
-        await client.flushall()
+async def test_a_login_is_one_trace(redis: Redis, valkey: str, endpoint: int) -> None:
     async with collecting(endpoint) as collector:
         async with world(valkey) as app:
             id_, code = await _login(app)
@@ -108,7 +106,7 @@ async def test_a_login_is_one_trace(valkey: str, endpoint: int) -> None:
         assert secret.encode() not in collector.raw
 
 
-async def test_what_fails_is_named_and_not_told(valkey: str, endpoint: int) -> None:
+async def test_what_fails_is_named_and_not_told(redis: Redis, valkey: str, endpoint: int) -> None:
     async with collecting(endpoint) as collector, world(valkey) as app:
         number = "+12025550101"
         await app.api.put(f"/v1/opt-outs/{number}")
@@ -121,7 +119,7 @@ async def test_what_fails_is_named_and_not_told(valkey: str, endpoint: int) -> N
     assert not failed.events
 
 
-async def test_nothing_is_traced_unless_it_is_asked_for(valkey: str) -> None:
+async def test_nothing_is_traced_unless_it_is_asked_for(redis: Redis, valkey: str) -> None:
     async with world(valkey) as app:
         await app.start(FAILS_ONCE)
         assert not tracing.is_tracing()
