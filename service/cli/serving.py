@@ -59,6 +59,8 @@ async def serve(*sites: Site) -> None:
     ending.cancel()
     for site in sites:
         site.before_stop()
+        if site.inherited is not None:
+            _accept_no_more(site.inherited)
     await asyncio.gather(*(app.until_quiet() for app in last_calls))
     for server in servers:
         server.stop()  # type: ignore[no-untyped-call]
@@ -126,6 +128,17 @@ def _server(site: Site, app: Asgi) -> Server:
     if isinstance(server, _InheritingServer):
         server.inherited = site.inherited or 0
     return server
+
+
+def _accept_no_more(inherited: int) -> None:
+    """Leave new connections to the processes that share the socket. Its queue is one for all, and the server
+    cannot stop accepting without closing what it serves; so its descriptor comes to be a socket that nobody
+    can reach."""
+    with socket.socket() as nobodys:
+        nobodys.bind(("127.0.0.1", 0))
+        nobodys.listen(1)
+        nobodys.setblocking(False)
+        os.dup2(nobodys.fileno(), inherited)
 
 
 def _check_free(host: str, port: int) -> None:
