@@ -35,6 +35,7 @@ class Sent:
     verification: str
     delivery: int
     to: str = field(repr=False)
+    text: str = field(repr=False, default="")
 
 
 def violations(

@@ -34,5 +34,6 @@ async def sent(phone: httpx.AsyncClient, to: str | None = None) -> list[Sent]:
         )
         match = _REFERENCE.search(answer.json()["data"]["webhook_url"])
         assert match is not None
-        found.append(Sent(message["id"], match[1], int(match[2]), message["to"]))
+        reference = match[1], int(match[2])
+        found.append(Sent(message["id"], *reference, message["to"], message["text"]))
     return found
