@@ -81,10 +81,10 @@ class Rig:
         found: Any = await pipe.execute()
         return min((int(first[0][1]) for first in found if first), default=None)
 
-    async def violations(self, *numbers: str) -> list[str]:
+    async def violations(self, *numbers: str, nobody_died: bool = False) -> list[str]:
         """What the witnesses say against the run."""
         messages = [message for to in numbers for message in await sent(self.phone, to)]
-        return violations(await trail(self.url), messages)
+        return violations(await trail(self.url), messages, nobody_died=nobody_died)
 
 
 @asynccontextmanager

@@ -90,7 +90,7 @@ FAULTS = {
     "went to somebody else": _send(Sent("m2", ID, 2, "+12025550111")),
     "delivery 1 is told as accepted, and was not sent": _set(2, message_id="m9"),
     "it never ended": _drop(12),
-    "deliveries [3] have no outcome": _drop(8),
+    "deliveries [2] have no outcome": _drop(5),
     "a message was sent that no event": _send(Sent("m", ID.replace("a", "b"), 1, TO)),
 }
 
@@ -111,3 +111,12 @@ def test_what_is_open_may_be_so_while_the_run_goes_on() -> None:
     story, sent = _sound()
     assert violations(story[:8], sent[:1], is_over=False) == []
     assert len(violations(story[:8], sent[:1])) == 2
+
+
+def test_an_outcome_may_die_with_its_process_where_others_ended_all() -> None:
+    story, sent = _sound()
+    del story[8]
+    assert violations(story, sent) == []
+    assert violations(story, sent, nobody_died=True) == [f"{ID}: deliveries [3] have no outcome"]
+    story[11] = _event("verification.expired")
+    assert "deliveries [3] have no outcome" in violations(story, sent)[0]

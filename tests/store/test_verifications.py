@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from service.domain.audit import EventType, of_attempt, of_verification
+from service.domain.audit import EventType, of_attempt, of_outcome, of_verification
 from service.domain.guard import Exceeded, Limit
 from service.domain.verification import Accepted, DeliveryStatus, Reason, Status
 from service.store.keys import VerificationKeys
@@ -238,3 +238,23 @@ async def test_a_closed_verification_is_due_no_more(stores: Stores) -> None:
     assert await stores.close(claim) == "ok"
     assert await stores.verifications.due(NOW + 10 * LEASE) == []
     assert await stores.verifications.claim(claim.verification.id, NOW + LEASE) is None
+
+
+async def test_the_outcome_of_a_post_under_way_is_kept_though_all_has_ended(
+    stores: Stores, redis: Redis
+) -> None:
+    claim = await stores.created()
+    id_ = claim.verification.id
+    assert await stores.begin(claim) == "ok"
+    assert (await _attempt(stores, id_, DIGEST))[0] == "approved"
+    begun = await stores.read(id_)
+    outcome = Accepted(NOW, "m")
+    event = of_outcome(begun, begun.deliveries[0], outcome)
+    for _ in range(2):
+        word = await stores.verifications.record_outcome(claim, 1, outcome, None, event)
+        assert word == "lost"
+    read = await stores.read(id_)
+    assert (read.status, read.deliveries[0].message_id) == (Status.APPROVED, "m")
+    assert (await _events(redis, id_)).count("delivery.accepted") == 1
+    assert await stores.verifications.withhold(claim, Reason.SPEND_LIMIT, event) == "lost"
+    assert (await stores.read(id_)).withheld is None

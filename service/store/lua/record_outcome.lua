@@ -6,9 +6,11 @@
 -- reply: ok | changed | lost
 if redis.call('HGET', record, 'lease') ~= lease then return { 'lost' } end
 if redis.call('HGET', record, 'status') ~= 'pending' then
-  -- Closed while the POST was under way: the outcome is still a fact worth keeping.
-  redis.call('HSET', record, field, value)
-  append_audit(event)
+  -- Closed while the POST was under way: the outcome is still a fact worth keeping, a decision is not.
+  if string.sub(field, 1, 1) == 'o' and redis.call('HSETNX', record, field, value) == 1 then
+    redis.call('HINCRBY', record, 'rev', 1)
+    append_audit(event)
+  end
   return { 'lost' }
 end
 redis.call('HSET', record, field, value)
