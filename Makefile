@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-cluster test-deploy fuzz lint format bench lock openapi sbom clean
+.PHONY: help setup run test test-slow test-cluster test-deploy chaos fuzz lint format bench lock openapi sbom clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,13 +37,16 @@ run: $(VENV)/.runtime ## Run it all on this machine: Valkey, a Telnyx sandbox, t
 	@$(BIN)/countersign up $(ARGS)
 
 test: $(VENV)/.dev ## Run the everyday tests
-	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz and not deploy and not cluster" $(QUICK) $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz and not deploy and not cluster and not chaos" $(QUICK) $(ARGS) $(TESTS)
 
 test-slow: $(VENV)/.dev ## Run the tests that are left out of `make test`
 	@$(BIN)/pytest -m slow $(ARGS) $(TESTS)
 
 test-cluster: $(VENV)/.dev ## Kill servers and move slots under logins: Sentinel, a Cluster, durability
 	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m cluster $(QUICK) $(ARGS) tests/failover
+
+chaos: $(VENV)/.dev ## Break things on purpose under logins (CHAOS_SECONDS=600 for longer, CHAOS_SEED=7 to repeat)
+	@$(BIN)/pytest -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
 
 test-deploy: $(VENV)/.deploy ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
 	@$(BIN)/pytest --timeout=300 $(ARGS) tests/deploy

@@ -91,16 +91,19 @@ class People:
         return read_code(found[-1]["text"]) if found else None
 
     async def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response | None:
-        """``None`` where the process that was asked was killed meanwhile."""
+        """``None`` where the process that was asked was down, or was made to end meanwhile."""
         process = self.random.choice(self.town.answering)
         ends = process.ends
+        if not await _is_up(process):
+            self.told.answers["down"] += 1
+            return None
         try:
             async with self.town.api(process) as api:
                 answer = await api.request(method, path, json=body)
         except httpx.TransportError as error:
-            if process.ends == ends and await _is_up(process):
+            if process.ends == ends:
                 raise
-            self.told.answers[f"killed: {type(error).__name__}"] += 1
+            self.told.answers[f"ended: {type(error).__name__}"] += 1
             return None
         self.told.take(answer)
         return answer
