@@ -104,7 +104,7 @@ async def test_the_disk_is_full(tmp_path: Path, policy: str) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(disk.end)
         await eventually(lambda: _answers(disk.url))
-        limits = {"client_ip": [], "prefix": [], "app": [], "recipient": []}
+        limits: dict[str, list[str]] = {"client_ip": [], "prefix": [], "app": [], "recipient": []}
         app = await stack.enter_async_context(world(disk.url, limits=limits))
         kept = [await _login(app, f"+120255{n}0001") for n in range(510, 515)]
         disk.limit(1)
