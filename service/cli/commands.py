@@ -14,6 +14,7 @@ from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
 from service.cli.opt_outs import app as opt_outs_app
 from service.cli.telnyx import app as telnyx_app
+from service.cli.texts import app as texts_app
 
 app = typer.Typer(
     name="countersign",
@@ -31,6 +32,7 @@ app.add_typer(callbacks, name="callbacks")
 app.command()(bench)
 app.add_typer(guard_app, name="guard")
 app.add_typer(opt_outs_app, name="opt-outs")
+app.add_typer(texts_app, name="texts")
 
 Config = Annotated[
     Path | None,

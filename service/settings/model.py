@@ -63,6 +63,15 @@ def _fits_a_header(key: SecretStr) -> SecretStr:
     return key
 
 
+def _can_stand_in_a_text(name: str) -> str:
+    if faults := check_name(name):
+        raise ValueError("; ".join(faults))
+    return name
+
+
+_AppName = Annotated[
+    str, Field(min_length=1, max_length=_MAX_APP_NAME), AfterValidator(_can_stand_in_a_text)
+]
 _TelnyxKey = Annotated[
     SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
 ]
@@ -91,7 +100,7 @@ class Settings(BaseSettings):
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
     )
-    app_name: Annotated[str, Field(min_length=1, max_length=_MAX_APP_NAME)] = "Countersign"
+    app_name: _AppName = "Countersign"
     senders: Annotated[dict[str, SenderSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     uniform_answers: bool = False
@@ -127,13 +136,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # The environment wins over the TOML file, whose content is given as init values.
         return env_settings, init_settings
-
-    @field_validator("app_name")
-    @classmethod
-    def _can_stand_in_a_text(cls, name: str) -> str:
-        if faults := check_name(name):
-            raise ValueError("; ".join(faults))
-        return name
 
     @field_validator("public_url", "telnyx_base_url")
     @classmethod
@@ -175,11 +177,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _texts_can_be_sent(self) -> "Settings":
-        stop_texts = {name: s.stop_text for name, s in self.senders.items() if s.stop_text}
-        texts = self.texts_()
-        wrong = check_templates(self.texts.templates, texts, stop_texts)
-        faults = [f"texts.{fault}" for fault in wrong]
-        faults += [f"senders.{fault}" for fault in check_stop_texts(texts, stop_texts)]
+        stop_texts = _stop_texts(self.senders)
+        faults = _text_faults(self.texts_(), self.texts, stop_texts)
         if faults := faults + self._notice_faults(stop_texts):
             raise ValueError("\n  ".join(faults))
         return self
@@ -240,14 +239,7 @@ class Settings(BaseSettings):
         return Messages(self.public_url, milliseconds(self.codes.resend_after))
 
     def texts_(self) -> Texts:
-        return Texts(
-            app_name=self.app_name,
-            catalogue=shipped_templates(),
-            languages=cldr_languages(),
-            own=(self.texts.templates,),
-            max_segments=self.texts.max_segments,
-            grouping=self.codes.grouping,
-        )
+        return _texts(self.app_name, self.texts, self.codes)
 
     def notice_texts(self) -> dict[str, str]:
         texts = {**NOTICE_TEXTS, **self.notices}
@@ -304,6 +296,48 @@ class AccountSettings(BaseModel):
             api_key=self.telnyx_api_key.get_secret_value(),
             read_timeout=30.0,
         )
+
+
+class TextSettings(BaseModel):
+    """The part of the configuration that decides what stands in a code's message."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    app_name: _AppName = "Countersign"
+    senders: dict[str, SenderSection] = {}
+    codes: CodesSection = CodesSection()
+    texts: TextsSection = TextsSection()
+
+    @model_validator(mode="after")
+    def _texts_can_be_sent(self) -> "TextSettings":
+        stop_texts = _stop_texts(self.senders)
+        if faults := _text_faults(self.texts_(), self.texts, stop_texts):
+            raise ValueError("\n  ".join(faults))
+        return self
+
+    def texts_(self) -> Texts:
+        return _texts(self.app_name, self.texts, self.codes)
+
+
+def _texts(app_name: str, section: TextsSection, codes: CodesSection) -> Texts:
+    return Texts(
+        app_name=app_name,
+        catalogue=shipped_templates(),
+        languages=cldr_languages(),
+        own=(section.templates,),
+        max_segments=section.max_segments,
+        grouping=codes.grouping,
+    )
+
+
+def _stop_texts(senders: dict[str, SenderSection]) -> dict[str, str]:
+    return {name: s.stop_text for name, s in senders.items() if s.stop_text}
+
+
+def _text_faults(texts: Texts, section: TextsSection, stop_texts: dict[str, str]) -> list[str]:
+    wrong = check_templates(section.templates, texts, stop_texts)
+    without_room = check_stop_texts(texts, stop_texts)
+    return [*(f"texts.{fault}" for fault in wrong), *(f"senders.{fault}" for fault in without_room)]
 
 
 def _windows(texts: list[str]) -> tuple[Limit, ...]:
