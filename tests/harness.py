@@ -35,7 +35,7 @@ KEYS = base64.b64encode(secrets.token_bytes(32)).decode()
 SEED = secrets.token_bytes(32)
 TELNYX_KEY = "KEY0123456789"
 PATIENCE = 15.0
-_CODE = re.compile(r"^(\d{4,10}) is your")
+_CODE = re.compile(r"^(\d{4,10}) ")
 
 T = TypeVar("T")
 

@@ -103,7 +103,7 @@ def _load(config: Path | None, app_name: str | None) -> "TextSettings":
     from service.settings import SettingsError, load_texts
 
     try:
-        return load_texts(config, **({"app_name": app_name} if app_name is not None else {}))
+        return load_texts(config, app_name=app_name)
     except SettingsError as error:
         fail(str(error))
 
@@ -167,7 +167,18 @@ def _print_all(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         for row in rows:
             print_json(row)
     else:
-        print_table(list(rows[0]), [[*row.values()] for row in rows])
+        print_table(
+            ("asked", "sent in", "size", "text"),
+            [
+                (
+                    row["asked"],
+                    f"{row['locale']} {row['wording']}",
+                    f"{row['segments']} x {row['encoding']}, {row['left']} left",
+                    row["text"],
+                )
+                for row in rows
+            ],
+        )
 
 
 def _print_phone(row: dict[str, Any]) -> None:

@@ -47,18 +47,19 @@ def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
 
 
 def load_texts(
-    config: Path | None, environ: Mapping[str, str] = os.environ, **changes: str
+    config: Path | None, environ: Mapping[str, str] = os.environ, *, app_name: str | None = None
 ) -> TextSettings:
-    """What decides what stands in a code's message; nothing else has to be set for it.
+    """What decides what stands in a code's message; nothing else has to be set for it. ``app_name``:
+    instead of the configured one.
 
     Raises:
         SettingsError: naming every fault of it.
     """
     path, values = read_file(config, environ)
-    if name := environ.get("COUNTERSIGN_APP_NAME"):
+    if name := app_name or environ.get("COUNTERSIGN_APP_NAME"):
         values["app_name"] = name
     try:
-        return TextSettings(**{**values, **changes})
+        return TextSettings(**values)
     except ValidationError as error:
         raise SettingsError(explain(error, path)) from None
 
