@@ -180,7 +180,7 @@ class Settings(BaseSettings):
         stop_texts = _stop_texts(self.senders)
         faults = _text_faults(self.texts_(), self.texts, stop_texts)
         if faults := faults + self._notice_faults(stop_texts):
-            raise ValueError("\n  ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
     def _notice_faults(self, stop_texts: dict[str, str]) -> list[str]:
@@ -312,7 +312,7 @@ class TextSettings(BaseModel):
     def _texts_can_be_sent(self) -> "TextSettings":
         stop_texts = _stop_texts(self.senders)
         if faults := _text_faults(self.texts_(), self.texts, stop_texts):
-            raise ValueError("\n  ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
     def texts_(self) -> Texts:

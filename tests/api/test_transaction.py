@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 
 from tests.harness import World, world
 
@@ -75,14 +74,15 @@ async def test_a_code_for_no_payment_approves_none(app: World) -> None:
     assert (await _verify(app, id_, code, None)).json()["approved"] is True
 
 
-async def test_a_resent_code_is_bound_too(valkey: str, redis: Redis) -> None:
-    async with world(valkey, codes={"resend_after": 0}) as app:
+async def test_a_resent_code_is_bound_too(valkey: str) -> None:
+    async with world(valkey, codes={"resend_after": 0}) as soon:
         number = next(_numbers)
-        started = await app.start(number, transaction=PAYMENT)
-        await app.api.post(f"/v1/verifications/{started['id']}/resend")
-        for code in await app.codes(number, 2):
-            assert _problem(await _verify(app, started["id"], code, None)) == "transaction-mismatch"
-        assert (await _verify(app, started["id"], code, PAYMENT)).json()["approved"] is True
+        started = await soon.start(number, transaction=PAYMENT)
+        await soon.api.post(f"/v1/verifications/{started['id']}/resend")
+        for code in await soon.codes(number, 2):
+            refused = await _verify(soon, started["id"], code, None)
+            assert _problem(refused) == "transaction-mismatch"
+        assert (await _verify(soon, started["id"], code, PAYMENT)).json()["approved"] is True
 
 
 async def test_a_mismatch_stands_in_the_audit_trail_once(app: World) -> None:
@@ -97,14 +97,14 @@ async def test_a_mismatch_stands_in_the_audit_trail_once(app: World) -> None:
     assert not types & {"attempt.counted", "attempt.rejected"}
 
 
-async def test_a_withheld_verification_refuses_alike(valkey: str, redis: Redis) -> None:
+async def test_a_withheld_verification_refuses_alike(valkey: str) -> None:
     """With uniform answers a mismatch says nothing of the recipient."""
     guard = {"countries": {"FR": "block"}}
-    async with world(valkey, uniform_answers=True, guard=guard) as app:
+    async with world(valkey, uniform_answers=True, guard=guard) as uniform:
         answers = []
         for number in (next(_numbers), "+33612345678"):
-            started = await app.start(number, transaction=PAYMENT)
-            answers.append(await _verify(app, started["id"], "123456", OTHERS["more"]))
+            started = await uniform.start(number, transaction=PAYMENT)
+            answers.append(await _verify(uniform, started["id"], "123456", OTHERS["more"]))
         assert [_problem(answer) for answer in answers] == ["transaction-mismatch"] * 2
         assert answers[0].content == answers[1].content
 
