@@ -20,6 +20,7 @@ from service.domain.keyring import Keyring
 from service.domain.notice import complete_notice
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
 from service.domain.recipient import Recipient
+from service.domain.segments import measure
 from service.domain.text import TextError
 from service.domain.texts import Texts
 from service.domain.transaction import Transaction
@@ -172,6 +173,7 @@ class Start:
             client_ip=request.client_ip,
             limit_keys=request.limit_keys,
             has_code=request.notice is None,
+            segments=self._segments(request, plan),
         )
         uniform = self._uniform and request.notice is None
         judge = self._guard.weigh if uniform else self._guard.check
@@ -314,6 +316,13 @@ class Start:
         except TextError:
             return False
         return True
+
+    def _segments(self, request: StartRequest, plan: tuple[Sender, ...]) -> int:
+        """Of the longest message that a sender of the plan may send: each is paid for."""
+        country = request.recipient.country
+        said = {sender.stop_text_in(country) for sender in plan}
+        sizes = (measure(self._compose(request, stop_text)) for stop_text in said)
+        return max((size.segments for size in sizes), default=1)
 
     def _compose(self, request: StartRequest, stop_text: str | None) -> str:
         if request.notice is not None:
