@@ -303,7 +303,9 @@ class Start:
     def _with_room(self, plan: tuple[Sender, ...], request: StartRequest) -> tuple[Sender, ...]:
         """The senders whose text has room for what it must say of stopping: without it, it may not go."""
         country = request.recipient.country
-        able = tuple(s for s in plan if self._has_room(request, s.stop_text_in(country)))
+        said = {sender.stop_text_in(country) for sender in plan}
+        fits = {stop_text for stop_text in said if self._has_room(request, stop_text)}
+        able = tuple(sender for sender in plan if sender.stop_text_in(country) in fits)
         if plan and not able:
             raise InvalidRequestError.at(
                 "/senders", "leaves no sender whose stop_text fits into the segment with this text"
