@@ -16,7 +16,7 @@ from tests.chaos.rig import Rig, rigged
 from tests.chaos.watched import Crash, watch
 from tests.harness import World, eventually, free_port, world
 
-HERD = int(os.environ.get("CHAOS_HERD") or 1_000)
+HERD = int(os.environ.get("CHAOS_HERD") or 10_000)
 SLOW = int(os.environ.get("CHAOS_SLOW") or 2_000)
 LEASE = 12_000
 
@@ -29,8 +29,12 @@ async def _leave_behind(rig: Rig, count: int) -> list[str]:
     async def die(place: str) -> None:
         raise Crash(place)
 
+    async def created_alone(*_: object) -> None:
+        return None
+
     front = rig.services[0]
     watch(front.advance, before=die)
+    vars(front.advance)["draft"] = created_alone
     numbers = [f"+1{202 + n // 700}{200 + n % 700}0001" for n in range(count)]
     for to in numbers:
         with pytest.raises(Crash):
