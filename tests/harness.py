@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from granian.constants import Interfaces
-from granian.server.embed import Server
 from litestar import Litestar
 from pydantic import SecretStr
 
 from service.app import Role, Service, build
+from service.cli.serving import Site, make_server
 from service.clock import Clock, SystemClock
 from service.sandbox.app import build as build_sandbox
 from service.sandbox.config import SandboxConfig
@@ -70,9 +69,7 @@ async def eventually(check: Callable[[], Awaitable[T]], patience: float = PATIEN
 
 @asynccontextmanager
 async def serving(app: Litestar, port: int) -> AsyncIterator[None]:
-    server = Server(
-        app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False
-    )
+    server = make_server(Site(app, "127.0.0.1", port), app)
     task = asyncio.create_task(server.serve())
 
     async def answers() -> bool:

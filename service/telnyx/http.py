@@ -31,6 +31,19 @@ class TelnyxConfig:
     def __repr__(self) -> str:
         return f"TelnyxConfig({self.base_url})"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.api_key}"}
+
+    @property
+    def timeout(self) -> httpx.Timeout:
+        return httpx.Timeout(
+            connect=self.connect_timeout,
+            read=self.read_timeout,
+            write=self.write_timeout,
+            pool=self.pool_timeout,
+        )
+
 
 @cache
 def _authorities() -> ssl.SSLContext:
@@ -38,18 +51,18 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def open_http(config: TelnyxConfig) -> httpx.AsyncClient:
+def open_transport(config: TelnyxConfig) -> Transport:
+    """The connections to Telnyx."""
+    return Transport(tls=_authorities(), connections=config.connections)
+
+
+def open_http(config: TelnyxConfig, transport: Transport | None = None) -> httpx.AsyncClient:
     """A client of Telnyx. Nothing of the environment (proxies, .netrc) reaches it."""
     return httpx.AsyncClient(
         base_url=config.base_url,
-        headers={"authorization": f"Bearer {config.api_key}"},
-        timeout=httpx.Timeout(
-            connect=config.connect_timeout,
-            read=config.read_timeout,
-            write=config.write_timeout,
-            pool=config.pool_timeout,
-        ),
-        transport=Transport(tls=_authorities(), connections=config.connections),
+        headers=config.headers,
+        timeout=config.timeout,
+        transport=transport or open_transport(config),
         trust_env=False,
         follow_redirects=False,
     )
