@@ -131,7 +131,7 @@ async def test_a_store_that_was_set_back_is_told_the_same_way(
             await running.checkpoint()
             await _export(tmp_path, "kept")
             for name, content in before.items():
-                raw.restore(name, 0, content, replace=True)  # type: ignore[arg-type]  # bytes
+                raw.restore(name, 0, content, replace=True)
             await _is_refused(running, "the store was set back")
     write(store, COUNT + 7, COUNT + 9)
     await _call("checkpoint")
