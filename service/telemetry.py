@@ -89,6 +89,11 @@ class Metrics:
             "When the last checkpoint was signed",
             registry=registry,
         )
+        self._chain_broken = Gauge(
+            "countersign_audit_chain_broken",
+            "1 where the audit trail does not go on from what was signed",
+            registry=registry,
+        )
         self._closed = Counter(
             "countersign_closed",
             "Verifications that ended",
@@ -237,6 +242,9 @@ class Metrics:
     def checkpoint(self, at: int) -> None:
         """``at``: milliseconds."""
         self._checkpoint.set(at / 1000)
+
+    def chain_broken(self, is_so: bool) -> None:
+        self._chain_broken.set(is_so)
 
     def _count_errors(self, errors: Sequence[ProviderError]) -> None:
         for error in errors:

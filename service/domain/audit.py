@@ -236,8 +236,11 @@ def of_erasure(recipient_id: str, at: int, *, actor: str) -> Event:
     }
 
 
-def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) -> Event:
-    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here."""
+def of_archive(
+    checkpoint: int, file: str, digest: str, events: int, at: int, *, signature: str
+) -> Event:
+    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here;
+    ``signature``: see ``chain.sign_archive``."""
     return {
         "type": EventType.TRAIL_ARCHIVED,
         "at": at,
@@ -246,4 +249,5 @@ def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) ->
         "file": file,
         "digest": digest,
         "events": events,
+        "signature": signature,
     }
