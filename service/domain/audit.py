@@ -56,6 +56,7 @@ class EventType(StrEnum):
     OPT_OUT_LIFTED = "opt_out.lifted"
     PERSON_ERASED = "person.erased"
     TRAIL_ARCHIVED = "trail.archived"
+    STORE_MIGRATED = "store.migrated"
 
 
 _OF_NOTICES = {
@@ -250,4 +251,14 @@ def of_archive(
         "digest": digest,
         "events": events,
         "signature": signature,
+    }
+
+
+def of_migration(layout: int, at: int) -> Event:
+    """The data was brought to a newer layout."""
+    return {
+        "type": EventType.STORE_MIGRATED,
+        "at": at,
+        "actor": "countersign",
+        "layout": layout,
     }
