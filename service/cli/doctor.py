@@ -61,7 +61,7 @@ def check_faults(error: SettingsError) -> list[Finding]:
     """One finding for each fault."""
     _, *faults = str(error).splitlines()
     return [
-        fail("configuration", fault.strip(), "mend it, see README.md")
+        fail("configuration", fault.strip(), "mend it, see deploy/guides/configuration.md")
         for fault in faults or [str(error)]
     ]
 

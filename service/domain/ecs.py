@@ -41,6 +41,7 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.OPT_OUT_LIFTED: ("event", _CONSENT, "deletion"),
     EventType.PERSON_ERASED: ("event", _CONSENT, "deletion"),
     EventType.TRAIL_ARCHIVED: ("event", _CONSENT, "deletion"),
+    EventType.STORE_MIGRATED: ("event", _CONSENT, "change"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {

@@ -33,6 +33,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
     EventType.TRAIL_ARCHIVED: "Older events went into an archive",
+    EventType.STORE_MIGRATED: "The data was brought to a newer layout",
     EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
 REASONS: Mapping[Reason, str] = {

@@ -25,7 +25,7 @@ from service.domain.text import TextError
 from service.domain.texts import Texts
 from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
-from service.flow.advance import Advance
+from service.flow.advance import Advance, Draft
 from service.flow.guard import Guard, Passed, Subject
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotency, Idempotent
@@ -179,7 +179,9 @@ class Start:
         judge = self._guard.weigh if uniform else self._guard.check
         passed = await judge(subject, has_route=bool(plan))
         v = self._verification(request, id_, recipient_id, plan, passed)
-        created = await self._create(v, subject, passed, keep)
+        salt = secrets.token_bytes(SALT_BYTES)
+        draft = None if uniform else await self._advance.draft(v, salt)
+        created = await self._create(v, salt, subject, passed, draft=draft, keep=keep)
         if uniform:
             # Read before anything is done about it: the answer is the same whatever that will be.
             answer = Started(await self._read(id_), passed.standings)
@@ -191,7 +193,9 @@ class Start:
             await self._guard.counted_twice(passed)
         if isinstance(created, Claim):
             self._metrics.started(v.country, v.purpose)
-            await self._first_message(created)
+            sent = await self._tasks.within(self._until_accepted(created, draft), SEND_BUDGET)
+            if sent is not None:
+                return Started(sent, passed.standings)
         return Started(await self._read(id_), passed.standings)
 
     def _follow(
@@ -213,7 +217,14 @@ class Start:
         )
 
     async def _create(
-        self, v: Verification, subject: Subject, passed: Passed, keep: int
+        self,
+        v: Verification,
+        salt: bytes,
+        subject: Subject,
+        passed: Passed,
+        *,
+        draft: Draft | None,
+        keep: int,
     ) -> Claim | Exceeded | OptedOut | Exists:
         created_event = audit.of_verification(
             EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
@@ -230,7 +241,6 @@ class Start:
             actor=subject.actor,
             reason=Reason.SUPERSEDED,
         ) | {"superseded_by": v.id}
-        salt = secrets.token_bytes(SALT_BYTES)
         return await self._store.create(
             v,
             salt,
@@ -239,6 +249,7 @@ class Start:
             superseded=superseded,
             blocked=blocked,
             keep=keep,
+            first=draft.begin if draft else None,
         )
 
     async def _refuse(
@@ -251,13 +262,10 @@ class Start:
             "The recipient asked for no more messages; they can text START to any sender."
         )
 
-    async def _first_message(self, claim: Claim) -> None:
-        """Wait until the first message is accepted, at most the budget; the work goes on after it."""
-        await self._tasks.within(self._until_accepted(claim), SEND_BUDGET)
-
-    async def _until_accepted(self, claim: Claim) -> None:
+    async def _until_accepted(self, claim: Claim, draft: Draft | None) -> Verification | None:
+        """Advance until the first message is accepted; ``None`` where others know better how it stands."""
         end = self._clock.now() + SEND_BUDGET
-        progress = await self._advance.run(claim)
+        progress = await self._advance.run(claim, draft)
         while (
             progress.due_at is not None
             and progress.due_at < end
@@ -266,8 +274,9 @@ class Start:
             await self._clock.sleep(max(progress.due_at - self._clock.now(), 0))
             following = await self._advance(claim.verification.id)
             if following is None:  # A worker was faster, and goes on with it.
-                return
+                return None
             progress = following
+        return progress.verification if progress.due_at is not None else None
 
     async def _read(self, id_: str) -> Verification:
         v = await self._store.get(id_)

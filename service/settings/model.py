@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     notices: dict[NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
     is the app's name."""
+    upgrades: Literal["asked", "at_once"] = "asked"
+    """When the data takes a new release's layout, which an older release cannot start on: once ``countersign
+    migrate run`` says that none runs any more, or as soon as a process of the new one starts."""
     retention: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
