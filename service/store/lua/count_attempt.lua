@@ -2,7 +2,7 @@
 -- With uniform answers an attempt beyond the budget is counted on the verification alone, and never compared.
 -- keys: record codes due audit
 -- args: id prefix app now grace_until budget event blocked_event uniform
--- include: audit guesses
+-- include: audit guesses base
 -- reply: ok salt fields... | unknown | closed status | exhausted | limited count seconds wait
 if redis.call('HGET', record, 'app') ~= app then return { 'unknown' } end
 local status = redis.call('HGET', record, 'status')
@@ -14,7 +14,7 @@ end
 local allowed = tonumber(redis.call('HGET', record, 'attempts_allowed'))
 if tonumber(redis.call('HGET', record, 'attempts') or '0') >= allowed then return { 'exhausted' } end
 
-local base = cjson.decode(redis.call('HGET', record, 'base'))
+local base = read_base(record)
 -- Same recipient, so same partition and slot: the keys may be built here.
 local guesses = prefix .. 'g:' .. base.recipient_id .. ':' .. app
 local known = prefix .. 'k:' .. base.recipient_id .. ':' .. app
