@@ -36,7 +36,7 @@ SEED = secrets.token_bytes(32)
 TELNYX_KEY = "KEY0123456789"
 PATIENCE = 15.0
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one takes long to load
-_CODE = re.compile(r"^(\d{4,10}) is your")
+_CODE = re.compile(r"^(\d{4,10}) ")
 
 T = TypeVar("T")
 
