@@ -18,6 +18,7 @@ from service.clock import Clock, SystemClock
 from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
+from service.domain.texts import Texts
 from service.flow.advance import Advance
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
@@ -25,6 +26,7 @@ from service.flow.guard import Guard
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
 from service.flow.lookups import Lookups
+from service.flow.migrating import Migrating
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
@@ -59,7 +61,14 @@ from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
 from service.tracing import TracingSetupError, begin_tracing
-from service.worker import Worker, correct_clock, keep_opt_outs, keep_time, keep_up
+from service.worker import (
+    Worker,
+    correct_clock,
+    keep_migrating,
+    keep_opt_outs,
+    keep_time,
+    keep_up,
+)
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -84,6 +93,7 @@ class Service:
     opt_out_sync: OptOutSync
     statistics: Statistics
     sealing: Sealing
+    migrating: Migrating
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -127,6 +137,8 @@ async def build(
             takes_requests=role is not Role.WORKER,
         )
         await service.deliveries.prepare()
+        if settings.upgrades == "at_once":
+            await service.migrating.store.close_at_once()
         if settings.api_key is not None:
             first = settings.api_key.get_secret_value()
             await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
@@ -144,7 +156,8 @@ async def _polling(service: Service, sync_interval: float) -> AsyncIterator[None
     """A worker's loops; on leaving they end what they have begun, within DRAIN_TIMEOUT."""
     stopping = asyncio.Event()
     sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
-    loops = service.worker.run, service.deliveries.run, sealing, counting
+    migrating = partial(keep_migrating, service.migrating)
+    loops = service.worker.run, service.deliveries.run, sealing, counting, migrating
     polling = [asyncio.create_task(loop(stopping)) for loop in loops]
     syncing = list[asyncio.Task[None]]()
     if sync_interval:
@@ -188,6 +201,11 @@ def _join(
     metrics.hashing.set_function(lambda: hashing.in_use)
     metrics.hashing_places.set_function(lambda: hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    texts = settings.texts_()
+
+    def texts_of(_app: str) -> Texts:
+        return texts
+
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
@@ -238,6 +256,7 @@ def _join(
         policy=policy,
         scopes=scopes,
         messages=messages,
+        texts_of=texts_of,
         clock=clock,
         metrics=metrics,
         uniform=uniform,
@@ -287,6 +306,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         routing=routing,
+        texts_of=texts_of,
         limits=limits,
         budget=settings.guard.budget(),
         clock=clock,
@@ -327,6 +347,7 @@ def _join(
         public_keys=settings.public_keys(),
         keyring=keyring,
         code_length=settings.codes.length,
+        alphabet=settings.codes.alphabet,
         ttl=settings.codes.ttl,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,
@@ -367,6 +388,7 @@ def _join(
         opt_out_sync=sync,
         statistics=Statistics(stats, metrics),
         sealing=Sealing(chain, keyring, clock, metrics),
+        migrating=Migrating(connection, scripts, clock, metrics),
         tasks=tasks,
         inspection=inspection,
     )

@@ -41,6 +41,7 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.OPT_OUT_LIFTED: ("event", _CONSENT, "deletion"),
     EventType.PERSON_ERASED: ("event", _CONSENT, "deletion"),
     EventType.TRAIL_ARCHIVED: ("event", _CONSENT, "deletion"),
+    EventType.STORE_MIGRATED: ("event", _CONSENT, "change"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {
@@ -54,6 +55,7 @@ _OUTCOMES = {
     EventType.DELIVERY_UNCERTAIN: "unknown",
     EventType.ATTEMPT_COUNTED: "unknown",
     EventType.ATTEMPT_REJECTED: "failure",
+    EventType.ATTEMPT_REFUSED: "failure",
     EventType.GUARD_BLOCKED: "failure",
 }
 

@@ -26,12 +26,14 @@ EVENTS: Mapping[EventType, str] = {
     EventType.DELIVERY_RECONCILED: "Telnyx was asked what became of the message",
     EventType.ATTEMPT_COUNTED: "A code was typed",
     EventType.ATTEMPT_REJECTED: "The code was wrong",
+    EventType.ATTEMPT_REFUSED: "A code was typed for another payment than the one in the message",
     EventType.GUARD_BLOCKED: "The guard refused to send",
     EventType.GUARD_TRIPPED: "The guard blocks from now on",
     EventType.GUARD_RELEASED: "A block of the guard ended",
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
     EventType.TRAIL_ARCHIVED: "Older events went into an archive",
+    EventType.STORE_MIGRATED: "The data was brought to a newer layout",
     EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
 REASONS: Mapping[Reason, str] = {

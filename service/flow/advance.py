@@ -5,7 +5,7 @@ makes the two safe together. The plain code is in a ``Draft`` and nowhere else.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from service.clock import Clock
@@ -15,11 +15,12 @@ from service.domain.breaker import held
 from service.domain.code import Code, draw_code
 from service.domain.decide import Close, Decision, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
+from service.domain.notice import complete_notice
 from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
 from service.domain.recipient import parse_recipient
 from service.domain.rules import Action, Finding
-from service.domain.text import compose, with_stop_text
+from service.domain.texts import Texts
 from service.domain.verification import (
     Accepted,
     Delivery,
@@ -56,10 +57,9 @@ _CLOSED_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """How messages are made: the app's name in the text, where Telnyx reports to, and how long
-    (milliseconds) a person waits before they may ask for another."""
+    """Where Telnyx reports to, and how long (milliseconds) a person waits before they may ask for
+    another."""
 
-    app_name: str
     public_url: str
     resend_after: int
 
@@ -98,12 +98,14 @@ class Advance:
         policy: Policy,
         scopes: Scopes,
         messages: Messages,
+        texts_of: Callable[[str], Texts],
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
         lookups: Lookups | None = None,
     ) -> None:
-        """``uniform``: a verification stays pending to its end, whatever becomes of its messages.
+        """``texts_of``: the wordings of an app. ``uniform``: a verification stays pending to its end,
+        whatever becomes of its messages.
         ``lookups``: judge a recipient before the first message, where nobody did before."""
         self._store = store
         self._recipients = recipients
@@ -115,6 +117,7 @@ class Advance:
         self._policy = policy
         self._scopes = scopes
         self._messages = messages
+        self._texts_of = texts_of
         self._clock = clock
         self._metrics = metrics
         self._uniform = uniform
@@ -251,7 +254,7 @@ class Advance:
     async def _draft(self, v: Verification, salt: bytes, decision: Send) -> Draft:
         code, digest = None, b""
         if v.notice is None:
-            code = draw_code(v.code_length, secrets.randbelow)
+            code = draw_code(v.code_length, secrets.randbelow, v.alphabet)
             digest = await self._digest(v, salt, code)
         to = self._keyring.unseal(v.key_id, v.sealed)
         routes = self._breakers.routes(to, decision.sender).names
@@ -260,22 +263,29 @@ class Advance:
     def _text(self, v: Verification, draft: Draft) -> str:
         stop_text = draft.sender.stop_text_in(v.country)
         if draft.code is None:
-            return with_stop_text(v.notice.text if v.notice else "", stop_text)
+            return complete_notice(v.notice.text if v.notice else "", stop_text)
         if draft.sender.template is not None:
             return draft.code.reveal()
-        return compose(
+        composed = self._texts_of(v.app).compose(
             draft.code,
-            self._messages.app_name,
+            purpose=v.purpose,
+            country=v.country,
+            locale=v.locale,
             host=v.host,
             app_hash=v.app_hash,
             transaction=v.transaction,
             stop_text=stop_text,
         )
+        return composed.text
 
     async def _digest(self, v: Verification, salt: bytes, code: Code) -> bytes:
         with self._hashing.slot():
             return await self._hashing.digest(
-                code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=salt
+                code,
+                verification=v.id,
+                pepper=self._keyring.pepper(v.key_id),
+                salt=salt,
+                bound=v.bound,
             )
 
     async def _hash_for_nobody(self, claim: Claim) -> None:

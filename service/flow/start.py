@@ -1,14 +1,14 @@
 """Start: route, guard, create; then ``advance`` within the caller's budget."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from service.clock import Clock
 from service.domain import audit
 from service.domain.audit import EventType
-from service.domain.code import SALT_BYTES, Code
+from service.domain.code import MIN_BITS, SALT_BYTES, Alphabet, Code
 from service.domain.errors import (
     InvalidRequestError,
     RecipientOptedOutError,
@@ -17,9 +17,13 @@ from service.domain.errors import (
 from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
+from service.domain.notice import complete_notice
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
 from service.domain.recipient import Recipient
-from service.domain.text import TextError, Transaction, compose, with_stop_text
+from service.domain.segments import measure
+from service.domain.text import TextError
+from service.domain.texts import Texts
+from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
 from service.flow.advance import Advance, Draft
 from service.flow.guard import Guard, Passed, Subject
@@ -43,6 +47,7 @@ class StartRequest:
     purpose: str
     code_length: int
     ttl: int
+    alphabet: Alphabet = Alphabet.DIGITS
     senders: tuple[str, ...] | None = None
     locale: str | None = None
     client_ip: str | None = None
@@ -74,7 +79,6 @@ class Routing:
     routes: Sequence[Route]
     attempts: int
     resend_after: int
-    app_name: str
 
 
 class Start:
@@ -91,13 +95,15 @@ class Start:
         hashing: HashPool,
         keyring: Keyring,
         routing: Routing,
+        texts_of: Callable[[str], Texts],
         limits: Limits,
         budget: GuessBudget,
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
     ) -> None:
-        """``uniform``: verifications are answered alike, whatever is known of their recipient."""
+        """``texts_of``: the wordings of an app. ``uniform``: verifications are answered alike, whatever is
+        known of their recipient."""
         self._store = store
         self._idempotent = idempotent
         self._guard = guard
@@ -106,6 +112,7 @@ class Start:
         self._hashing = hashing
         self._keyring = keyring
         self._routing = routing
+        self._texts_of = texts_of
         self._limits = limits
         self._budget = budget
         self._clock = clock
@@ -166,6 +173,7 @@ class Start:
             client_ip=request.client_ip,
             limit_keys=request.limit_keys,
             has_code=request.notice is None,
+            segments=self._segments(request, plan),
         )
         uniform = self._uniform and request.notice is None
         judge = self._guard.weigh if uniform else self._guard.check
@@ -289,7 +297,12 @@ class Start:
         return _able_to_say(plan, request)
 
     def _check_text(self, request: StartRequest) -> None:
-        """Refuse before anything is created what could not be sent in one segment."""
+        """Refuse before anything is created what could not be sent."""
+        if not request.alphabet.allows(request.code_length):
+            bits = request.alphabet.bits(request.code_length)
+            raise InvalidRequestError.at(
+                "/code_length", f"makes a code of {bits:.0f} bits; {MIN_BITS} are the least"
+            )
         try:
             self._compose(request, None)
         except TextError as error:
@@ -299,7 +312,9 @@ class Start:
     def _with_room(self, plan: tuple[Sender, ...], request: StartRequest) -> tuple[Sender, ...]:
         """The senders whose text has room for what it must say of stopping: without it, it may not go."""
         country = request.recipient.country
-        able = tuple(s for s in plan if self._has_room(request, s.stop_text_in(country)))
+        said = {sender.stop_text_in(country) for sender in plan}
+        fits = {stop_text for stop_text in said if self._has_room(request, stop_text)}
+        able = tuple(sender for sender in plan if sender.stop_text_in(country) in fits)
         if plan and not able:
             raise InvalidRequestError.at(
                 "/senders", "leaves no sender whose stop_text fits into the segment with this text"
@@ -313,17 +328,27 @@ class Start:
             return False
         return True
 
+    def _segments(self, request: StartRequest, plan: tuple[Sender, ...]) -> int:
+        """Of the longest message that a sender of the plan may send: each is paid for."""
+        country = request.recipient.country
+        said = {sender.stop_text_in(country) for sender in plan}
+        sizes = (measure(self._compose(request, stop_text)) for stop_text in said)
+        return max((size.segments for size in sizes), default=1)
+
     def _compose(self, request: StartRequest, stop_text: str | None) -> str:
         if request.notice is not None:
-            return with_stop_text(request.notice.text, stop_text)
-        return compose(
+            return complete_notice(request.notice.text, stop_text)
+        composed = self._texts_of(request.app).compose(
             Code("0" * request.code_length),
-            self._routing.app_name,
+            purpose=request.purpose,
+            country=request.recipient.country,
+            locale=request.locale,
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
             stop_text=stop_text,
         )
+        return composed.text
 
     def _verification(
         self,
@@ -349,10 +374,12 @@ class Start:
             expires_at=max(now, send_at) + request.ttl,
             attempts_allowed=self._routing.attempts,
             code_length=request.code_length,
+            alphabet=request.alphabet,
             locale=request.locale,
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
+            bound=request.transaction.fingerprint if request.transaction else None,
             nonce=request.nonce,
             notice=request.notice,
             metadata=request.metadata,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.domain.audit import Event
+from service.domain.code import Alphabet
 from service.domain.guard import Exceeded, Limit
 from service.domain.guess_budget import GuessBudget
 from service.domain.opt_out_scope import of_plan
@@ -134,7 +135,7 @@ class VerificationStore:
         delivery is begun in the same step: it is in the claim's verification then, and only then may be
         sent."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
-        lease = secrets.token_hex(8)
+        lease, (base, more) = secrets.token_hex(8), dump_base(v)
         since = first.delivery.begun_at if first else v.created_at
         reply = await self._scripts.run(
             "create",
@@ -156,7 +157,8 @@ class VerificationStore:
                 "id": v.id,
                 "prefix": k.prefix,
                 "now": v.created_at,
-                "base": dump_base(v),
+                "base": base,
+                "more": more,
                 "scopes": " ".join(of_plan(v.app, v.plan)),
                 "salt": salt.hex(),
                 "app": v.app,
@@ -345,7 +347,7 @@ class VerificationStore:
         self, id_: str, number: int, report: Report, now: int, event: Event
     ) -> str:
         """Add a report: ``due``, ``leased``, ``closed``, ``repeated`` or ``unknown``."""
-        k = VerificationKeys(id_)
+        k, (told, more) = VerificationKeys(id_), dump_report(report)
         reply = await self._scripts.run(
             "record_report",
             {"record": k.record, "due": k.due, "audit": k.audit},
@@ -354,7 +356,8 @@ class VerificationStore:
                 "now": now,
                 "number": number,
                 "event_id": report.event_id,
-                "report": dump_report(report),
+                "report": told,
+                "more": more,
                 "most": MOST_REPORTS,
                 "event": dump(event),
             },
@@ -362,9 +365,21 @@ class VerificationStore:
         return reply[0]
 
     async def count_attempt(
-        self, id_: str, app: str, now: int, grace_until: int, *, event: Event, blocked: Event
+        self,
+        id_: str,
+        app: str,
+        now: int,
+        grace_until: int,
+        *,
+        alphabets: Sequence[Alphabet],
+        bound: str | None,
+        event: Event,
+        refused: Event,
+        blocked: Event,
     ) -> Attempt | Exceeded | Reply:
-        """Count before comparing; otherwise ``unknown``, ``closed`` status or ``exhausted``."""
+        """Count before comparing; otherwise ``unknown``, ``closed`` status, ``exhausted``, ``unreadable``
+        alphabet (none of those that can have made the code) or ``mismatch`` (it is ``bound`` to something
+        else)."""
         k = VerificationKeys(id_)
         reply = await self._scripts.run(
             "count_attempt",
@@ -375,8 +390,11 @@ class VerificationStore:
                 "app": app,
                 "now": now,
                 "grace_until": grace_until,
+                "alphabets": " ".join(alphabets),
+                "bound": bound or "",
                 "budget": self._budget,
                 "event": dump(event),
+                "refused_event": dump(refused),
                 "blocked_event": dump(blocked),
                 "uniform": self._uniform,
             },

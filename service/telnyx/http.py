@@ -1,7 +1,9 @@
 """How Telnyx is reached: one keep-alive pool (HTTP/1.1), and JSON read without surprises."""
 
+import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 import httpx
 
@@ -43,10 +45,15 @@ class TelnyxConfig:
         )
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Read once: it takes longer than all the rest of a client."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def open_transport(config: TelnyxConfig) -> Transport:
     """The connections to Telnyx."""
-    tls = httpx.create_ssl_context(trust_env=False)
-    return Transport(tls=tls, connections=config.connections)
+    return Transport(tls=_authorities(), connections=config.connections)
 
 
 def open_http(config: TelnyxConfig, transport: Transport | None = None) -> httpx.AsyncClient:
