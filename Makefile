@@ -46,7 +46,7 @@ test-cluster: $(VENV)/.dev ## Kill servers and move slots under logins: Sentinel
 	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m cluster $(QUICK) $(ARGS) tests/failover
 
 chaos: $(VENV)/.dev ## Break things on purpose under logins (CHAOS_SECONDS=600 for longer, CHAOS_SEED=7 to repeat)
-	@$(BIN)/pytest -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
+	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
 
 test-deploy: $(VENV)/.deploy ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
 	@$(BIN)/pytest --timeout=300 $(ARGS) tests/deploy
