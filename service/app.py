@@ -18,6 +18,7 @@ from service.clock import Clock, SystemClock
 from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
+from service.domain.texts import Texts
 from service.flow.advance import Advance
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
@@ -200,6 +201,11 @@ def _join(
     metrics.hashing.set_function(lambda: hashing.in_use)
     metrics.hashing_places.set_function(lambda: hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    texts = settings.texts_()
+
+    def texts_of(_app: str) -> Texts:
+        return texts
+
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
@@ -250,6 +256,7 @@ def _join(
         policy=policy,
         scopes=scopes,
         messages=messages,
+        texts_of=texts_of,
         clock=clock,
         metrics=metrics,
         uniform=uniform,
@@ -299,6 +306,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         routing=routing,
+        texts_of=texts_of,
         limits=limits,
         budget=settings.guard.budget(),
         clock=clock,
@@ -339,6 +347,7 @@ def _join(
         public_keys=settings.public_keys(),
         keyring=keyring,
         code_length=settings.codes.length,
+        alphabet=settings.codes.alphabet,
         ttl=settings.codes.ttl,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,

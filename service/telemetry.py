@@ -89,6 +89,11 @@ class Metrics:
             "When the last checkpoint was signed",
             registry=registry,
         )
+        self._chain_broken = Gauge(
+            "countersign_audit_chain_broken",
+            "1 where the audit trail does not go on from what was signed",
+            registry=registry,
+        )
         self._layout = Gauge(
             "countersign_store_layout", "The layout of the data", registry=registry
         )
@@ -251,6 +256,9 @@ class Metrics:
     def checkpoint(self, at: int) -> None:
         """``at``: milliseconds."""
         self._checkpoint.set(at / 1000)
+
+    def chain_broken(self, is_so: bool) -> None:
+        self._chain_broken.set(is_so)
 
     def layout(self, layout: int, *, is_open: bool) -> None:
         self._layout.set(layout)

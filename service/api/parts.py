@@ -8,6 +8,7 @@ from nacl.signing import VerifyKey
 from service.api.key_limits import KeyLimits
 from service.clock import Clock
 from service.domain.callback import CallbackRules
+from service.domain.code import Alphabet
 from service.domain.keyring import Keyring
 from service.flow.facts import Facts
 from service.flow.notices import Notices
@@ -28,7 +29,8 @@ from service.telemetry import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Handed to each controller. ``ttl`` (seconds) and ``code_length`` are a start's defaults."""
+    """Handed to each controller. ``ttl`` (seconds) and ``code_length`` are a start's defaults; ``alphabet``
+    is that of every new code."""
 
     start: Start
     verify: Verify
@@ -45,6 +47,7 @@ class Parts:
     public_keys: Sequence[VerifyKey]
     keyring: Keyring
     code_length: int
+    alphabet: Alphabet
     ttl: int
     callbacks: CallbackRules
     uniform_answers: bool

@@ -30,6 +30,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "idempotency-in-progress": (409, "The first request is still at work"),
     "payload-too-large": (413, "The body is too large"),
     "invalid-request": (422, "The request is not valid"),
+    "transaction-mismatch": (422, "The code approves another transaction"),
     "idempotency-mismatch": (422, "The Idempotency-Key was used with another body"),
     "rate-limited": (429, "A limit is used up"),
     "resend-too-soon": (429, "Too soon for another message"),

@@ -51,6 +51,7 @@ async def examine(config: Path | None) -> list[Finding]:
         speeds,
         profile=settings.hash.profile,
         length=settings.codes.length,
+        alphabet=settings.codes.alphabet,
         ttl=settings.codes.ttl,
     )
     return [ok("configuration", "no faults"), *store, *account, *webhook, *hashing]

@@ -49,6 +49,7 @@ class EventType(StrEnum):
     DELIVERY_RECONCILED = "delivery.reconciled"
     ATTEMPT_COUNTED = "attempt.counted"
     ATTEMPT_REJECTED = "attempt.rejected"
+    ATTEMPT_REFUSED = "attempt.refused"
     GUARD_BLOCKED = "guard.blocked"
     GUARD_TRIPPED = "guard.tripped"
     GUARD_RELEASED = "guard.released"
@@ -237,8 +238,11 @@ def of_erasure(recipient_id: str, at: int, *, actor: str) -> Event:
     }
 
 
-def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) -> Event:
-    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here."""
+def of_archive(
+    checkpoint: int, file: str, digest: str, events: int, at: int, *, signature: str
+) -> Event:
+    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here;
+    ``signature``: see ``chain.sign_archive``."""
     return {
         "type": EventType.TRAIL_ARCHIVED,
         "at": at,
@@ -247,6 +251,7 @@ def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) ->
         "file": file,
         "digest": digest,
         "events": events,
+        "signature": signature,
     }
 
 

@@ -1,14 +1,14 @@
 """Start: route, guard, create; then ``advance`` within the caller's budget."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from service.clock import Clock
 from service.domain import audit
 from service.domain.audit import EventType
-from service.domain.code import SALT_BYTES, Code
+from service.domain.code import MIN_BITS, SALT_BYTES, Alphabet, Code
 from service.domain.errors import (
     InvalidRequestError,
     RecipientOptedOutError,
@@ -17,11 +17,15 @@ from service.domain.errors import (
 from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
+from service.domain.notice import complete_notice
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
 from service.domain.recipient import Recipient
-from service.domain.text import TextError, Transaction, compose, with_stop_text
+from service.domain.segments import measure
+from service.domain.text import TextError
+from service.domain.texts import Texts
+from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
-from service.flow.advance import Advance
+from service.flow.advance import Advance, Draft
 from service.flow.guard import Guard, Passed, Subject
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotency, Idempotent
@@ -43,6 +47,7 @@ class StartRequest:
     purpose: str
     code_length: int
     ttl: int
+    alphabet: Alphabet = Alphabet.DIGITS
     senders: tuple[str, ...] | None = None
     locale: str | None = None
     client_ip: str | None = None
@@ -74,7 +79,6 @@ class Routing:
     routes: Sequence[Route]
     attempts: int
     resend_after: int
-    app_name: str
 
 
 class Start:
@@ -91,13 +95,15 @@ class Start:
         hashing: HashPool,
         keyring: Keyring,
         routing: Routing,
+        texts_of: Callable[[str], Texts],
         limits: Limits,
         budget: GuessBudget,
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
     ) -> None:
-        """``uniform``: verifications are answered alike, whatever is known of their recipient."""
+        """``texts_of``: the wordings of an app. ``uniform``: verifications are answered alike, whatever is
+        known of their recipient."""
         self._store = store
         self._idempotent = idempotent
         self._guard = guard
@@ -106,6 +112,7 @@ class Start:
         self._hashing = hashing
         self._keyring = keyring
         self._routing = routing
+        self._texts_of = texts_of
         self._limits = limits
         self._budget = budget
         self._clock = clock
@@ -166,12 +173,15 @@ class Start:
             client_ip=request.client_ip,
             limit_keys=request.limit_keys,
             has_code=request.notice is None,
+            segments=self._segments(request, plan),
         )
         uniform = self._uniform and request.notice is None
         judge = self._guard.weigh if uniform else self._guard.check
         passed = await judge(subject, has_route=bool(plan))
         v = self._verification(request, id_, recipient_id, plan, passed)
-        created = await self._create(v, subject, passed, keep)
+        salt = secrets.token_bytes(SALT_BYTES)
+        draft = None if uniform else await self._advance.draft(v, salt)
+        created = await self._create(v, salt, subject, passed, draft=draft, keep=keep)
         if uniform:
             # Read before anything is done about it: the answer is the same whatever that will be.
             answer = Started(await self._read(id_), passed.standings)
@@ -183,7 +193,9 @@ class Start:
             await self._guard.counted_twice(passed)
         if isinstance(created, Claim):
             self._metrics.started(v.country, v.purpose)
-            await self._first_message(created)
+            sent = await self._tasks.within(self._until_accepted(created, draft), SEND_BUDGET)
+            if sent is not None:
+                return Started(sent, passed.standings)
         return Started(await self._read(id_), passed.standings)
 
     def _follow(
@@ -205,7 +217,14 @@ class Start:
         )
 
     async def _create(
-        self, v: Verification, subject: Subject, passed: Passed, keep: int
+        self,
+        v: Verification,
+        salt: bytes,
+        subject: Subject,
+        passed: Passed,
+        *,
+        draft: Draft | None,
+        keep: int,
     ) -> Claim | Exceeded | OptedOut | Exists:
         created_event = audit.of_verification(
             EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
@@ -222,7 +241,6 @@ class Start:
             actor=subject.actor,
             reason=Reason.SUPERSEDED,
         ) | {"superseded_by": v.id}
-        salt = secrets.token_bytes(SALT_BYTES)
         return await self._store.create(
             v,
             salt,
@@ -231,6 +249,7 @@ class Start:
             superseded=superseded,
             blocked=blocked,
             keep=keep,
+            first=draft.begin if draft else None,
         )
 
     async def _refuse(
@@ -243,13 +262,10 @@ class Start:
             "The recipient asked for no more messages; they can text START to any sender."
         )
 
-    async def _first_message(self, claim: Claim) -> None:
-        """Wait until the first message is accepted, at most the budget; the work goes on after it."""
-        await self._tasks.within(self._until_accepted(claim), SEND_BUDGET)
-
-    async def _until_accepted(self, claim: Claim) -> None:
+    async def _until_accepted(self, claim: Claim, draft: Draft | None) -> Verification | None:
+        """Advance until the first message is accepted; ``None`` where others know better how it stands."""
         end = self._clock.now() + SEND_BUDGET
-        progress = await self._advance.run(claim)
+        progress = await self._advance.run(claim, draft)
         while (
             progress.due_at is not None
             and progress.due_at < end
@@ -258,8 +274,9 @@ class Start:
             await self._clock.sleep(max(progress.due_at - self._clock.now(), 0))
             following = await self._advance(claim.verification.id)
             if following is None:  # A worker was faster, and goes on with it.
-                return
+                return None
             progress = following
+        return progress.verification if progress.due_at is not None else None
 
     async def _read(self, id_: str) -> Verification:
         v = await self._store.get(id_)
@@ -280,7 +297,12 @@ class Start:
         return _able_to_say(plan, request)
 
     def _check_text(self, request: StartRequest) -> None:
-        """Refuse before anything is created what could not be sent in one segment."""
+        """Refuse before anything is created what could not be sent."""
+        if not request.alphabet.allows(request.code_length):
+            bits = request.alphabet.bits(request.code_length)
+            raise InvalidRequestError.at(
+                "/code_length", f"makes a code of {bits:.0f} bits; {MIN_BITS} are the least"
+            )
         try:
             self._compose(request, None)
         except TextError as error:
@@ -290,7 +312,9 @@ class Start:
     def _with_room(self, plan: tuple[Sender, ...], request: StartRequest) -> tuple[Sender, ...]:
         """The senders whose text has room for what it must say of stopping: without it, it may not go."""
         country = request.recipient.country
-        able = tuple(s for s in plan if self._has_room(request, s.stop_text_in(country)))
+        said = {sender.stop_text_in(country) for sender in plan}
+        fits = {stop_text for stop_text in said if self._has_room(request, stop_text)}
+        able = tuple(sender for sender in plan if sender.stop_text_in(country) in fits)
         if plan and not able:
             raise InvalidRequestError.at(
                 "/senders", "leaves no sender whose stop_text fits into the segment with this text"
@@ -304,17 +328,27 @@ class Start:
             return False
         return True
 
+    def _segments(self, request: StartRequest, plan: tuple[Sender, ...]) -> int:
+        """Of the longest message that a sender of the plan may send: each is paid for."""
+        country = request.recipient.country
+        said = {sender.stop_text_in(country) for sender in plan}
+        sizes = (measure(self._compose(request, stop_text)) for stop_text in said)
+        return max((size.segments for size in sizes), default=1)
+
     def _compose(self, request: StartRequest, stop_text: str | None) -> str:
         if request.notice is not None:
-            return with_stop_text(request.notice.text, stop_text)
-        return compose(
+            return complete_notice(request.notice.text, stop_text)
+        composed = self._texts_of(request.app).compose(
             Code("0" * request.code_length),
-            self._routing.app_name,
+            purpose=request.purpose,
+            country=request.recipient.country,
+            locale=request.locale,
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
             stop_text=stop_text,
         )
+        return composed.text
 
     def _verification(
         self,
@@ -340,10 +374,12 @@ class Start:
             expires_at=max(now, send_at) + request.ttl,
             attempts_allowed=self._routing.attempts,
             code_length=request.code_length,
+            alphabet=request.alphabet,
             locale=request.locale,
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
+            bound=request.transaction.fingerprint if request.transaction else None,
             nonce=request.nonce,
             notice=request.notice,
             metadata=request.metadata,
