@@ -94,14 +94,13 @@ def course(hours: Hours, wanted: Iterable[int], sees: Callable[[Row], bool]) -> 
 
 
 def heat_map(
-    hours: Hours, sees: Callable[[Row], bool]
+    rows: Mapping[Row, Sums], sees: Callable[[Row], bool]
 ) -> tuple[list[str], dict[str, dict[str, Cell]]]:
     """The senders, and by country each one's cell; the countries of the most messages first."""
     rows_of: dict[tuple[str, str], list[Sums]] = {}
-    for rows in hours.values():
-        for row, sums in rows.items():
-            if sees(row):
-                rows_of.setdefault((row.country, row.sender), []).append(sums)
+    for row, sums in rows.items():
+        if sees(row):
+            rows_of.setdefault((row.country, row.sender), []).append(sums)
     by_place = {place: total(some) for place, some in rows_of.items()}
     senders = sorted({sender for _, sender in by_place})
     countries: Counter[str] = Counter()
@@ -133,13 +132,12 @@ def against_last_week(hours: Hours, hour: int, sees: Callable[[Row], bool]) -> l
     ]
 
 
-def senders(hours: Hours, sees: Callable[[Row], bool]) -> list[SenderHealth]:
+def senders(rows: Mapping[Row, Sums], sees: Callable[[Row], bool]) -> list[SenderHealth]:
     """Each sender's health, the busiest first."""
     by_sender: dict[str, list[Sums]] = {}
-    for rows in hours.values():
-        for row, sums in rows.items():
-            if sees(row):
-                by_sender.setdefault(row.sender, []).append(sums)
+    for row, sums in rows.items():
+        if sees(row):
+            by_sender.setdefault(row.sender, []).append(sums)
     found = [_health(name, total(some)) for name, some in by_sender.items()]
     return sorted(found, key=lambda one: -one.sent)
 

@@ -23,7 +23,7 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
     heads, last = await parts.chain.heads(), await parts.chain.last_checkpoint()
     unsealed = sum(len(page.events) for page in await parts.chain.unsealed())
     hour = now // HOUR
-    hours = await parts.stats.hours(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)
+    rows = await parts.stats.together(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)
     sealed = sum(head.sequence for head in heads.values())
     signed = sum(head.sequence for head in last.heads.values()) if last is not None else 0
     values = {
@@ -32,6 +32,6 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
         "signed": signed,
         "checkpoint": last,
         "is_late": sealed > signed and (last is None or now - last.at > _LATE),
-        "senders": figures.senders(hours, lambda row: visit.may_see(row.app)),
+        "senders": figures.senders(rows, lambda row: visit.may_see(row.app)),
     }
     return render("health", values, visit=visit)

@@ -29,7 +29,7 @@ async def overview(
     window_ = range(first, last + 1)
     logins = await parts.stats.hours({*window_, last - 1, last - 1 - figures.WEEK}, Detail.LOGINS)
     inside = {hour: rows for hour, rows in logins.items() if hour >= first}
-    messages = await parts.stats.hours(window_, Detail.SENDERS)
+    messages = await parts.stats.together(window_, Detail.SENDERS)
 
     def sees(row: Row) -> bool:
         return visit.may_see(row.app)
