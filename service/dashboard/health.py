@@ -9,6 +9,7 @@ from service.api.parts import Parts
 from service.dashboard import figures
 from service.dashboard.page import render
 from service.dashboard.visit import signed_in, visit_of
+from service.domain.chain import FIRST
 from service.domain.stats import HOUR
 from service.store.stats import Detail
 
@@ -25,8 +26,15 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
     hour = now // HOUR
     rows = await parts.stats.together(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)
     sealed = sum(head.sequence for head in heads.values())
-    signed = sum(head.sequence for head in last.heads.values()) if last is not None else 0
+    signed = last.sealed if last is not None else 0
+    broken = [
+        partition
+        for partition, head in (last.heads if last is not None else {}).items()
+        if heads.get(partition, FIRST).sequence < head.sequence
+    ]
     values = {
+        "now": now,
+        "broken": broken,
         "sealed": sealed,
         "unsealed": unsealed,
         "signed": signed,
