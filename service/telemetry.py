@@ -199,6 +199,11 @@ class Metrics:
             buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
             registry=registry,
         )
+        self._overdue = Gauge(
+            "countersign_due_oldest_seconds",
+            "How long the oldest deadline that has passed waits for a worker",
+            registry=registry,
+        )
         self.hashing = Gauge(
             "countersign_hash_pool_in_use", "Places of the hash pool in use", registry=registry
         )
@@ -332,6 +337,10 @@ class Metrics:
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)
+
+    def overdue(self, milliseconds: int) -> None:
+        """Of the oldest deadline that has passed; 0: none has."""
+        self._overdue.set(milliseconds / 1000)
 
     def callback(self, outcome: str, answer: str) -> None:
         # A receiver chooses its status: a series for each would be its to make.

@@ -124,7 +124,12 @@ class Stats(Controller):
         groups = _groups(group_by)
         first, last = _hours(window, parts.clock.now())
         detail = Detail.CARRIERS if "carrier" in groups else Detail.SENDERS
-        found = await parts.stats.hours(range(first, last + 1), detail)
+        hours = range(first, last + 1)
+        found = (
+            await parts.stats.hours(hours, detail)
+            if "hour" in groups
+            else {first: await parts.stats.together(hours, detail)}
+        )
         seen = _seen(caller(request), app)
 
         rows = delivery_rows(found, groups, seen)
