@@ -19,6 +19,7 @@ from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.flow.advance import Advance
+from service.flow.apps import Apps
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
 from service.flow.guard import Guard
@@ -36,6 +37,7 @@ from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore, Scope
+from service.store.apps import AppStore
 from service.store.breakers import BreakerStore
 from service.store.callbacks import CallbackStore
 from service.store.chain import ChainStore
@@ -199,7 +201,7 @@ def _join(
         budget=settings.guard.budget(),
         uniform=settings.uniform_answers,
     )
-    recipients = RecipientStore(connection, scripts)
+    recipients, apps = RecipientStore(connection, scripts), AppStore(connection, scripts, clock)
     rules, lookups, uniform = settings.rules(), None, settings.uniform_answers
     if lookup_policy := settings.lookup.policy():
         lookups = Lookups(
@@ -229,6 +231,7 @@ def _join(
     )
     advance = Advance(
         store=store,
+        apps=apps,
         recipients=recipients,
         telnyx=telnyx,
         hashing=hashing,
@@ -268,7 +271,6 @@ def _join(
     limits = settings.limits_()
     guard = Guard(
         store=limit_store,
-        limits=limits,
         rules=rules,
         pumping=pumping,
         lookups=lookups,
@@ -280,6 +282,7 @@ def _join(
     reservations = ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000)
     start = Start(
         store=store,
+        apps=apps,
         idempotent=Idempotent(reservations, keyring, clock),
         guard=guard,
         advance=advance,
@@ -305,8 +308,15 @@ def _join(
         metrics=metrics,
     )
     notices = Notices(
-        start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
+        start=start,
+        store=store,
+        apps=apps,
+        telnyx=telnyx,
+        texts=settings.notice_texts(),
+        app_name=settings.app_name,
+        clock=clock,
     )
+    api_keys = ApiKeyStore(connection, clock, tasks.spawn)
     chain = ChainStore(connection, scripts)
     stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
@@ -318,16 +328,21 @@ def _join(
         verify=verify,
         facts=facts,
         notices=notices,
+        apps=Apps(
+            store=apps,
+            api_keys=api_keys,
+            ground=settings.ground(),
+            keyring=keyring,
+            clock=clock,
+        ),
         recipients=recipients,
-        api_keys=ApiKeyStore(connection, clock, tasks.spawn),
+        api_keys=api_keys,
         key_limits=KeyLimits(
             limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
         ),
         connection=connection,
         public_keys=settings.public_keys(),
         keyring=keyring,
-        code_length=settings.codes.length,
-        ttl=settings.codes.ttl,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,
         sessions=SessionStore(connection, keyring.digest),

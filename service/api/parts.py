@@ -9,6 +9,7 @@ from service.api.key_limits import KeyLimits
 from service.clock import Clock
 from service.domain.callback import CallbackRules
 from service.domain.keyring import Keyring
+from service.flow.apps import Apps
 from service.flow.facts import Facts
 from service.flow.notices import Notices
 from service.flow.start import Start
@@ -28,12 +29,13 @@ from service.telemetry import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Handed to each controller. ``ttl`` (seconds) and ``code_length`` are a start's defaults."""
+    """Handed to each controller."""
 
     start: Start
     verify: Verify
     facts: Facts
     notices: Notices
+    apps: Apps
     recipients: RecipientStore
     stats: StatsStore
     trail: TrailStore
@@ -44,8 +46,6 @@ class Parts:
     connection: Connection
     public_keys: Sequence[VerifyKey]
     keyring: Keyring
-    code_length: int
-    ttl: int
     callbacks: CallbackRules
     uniform_answers: bool
     sessions: SessionStore

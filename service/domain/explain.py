@@ -32,6 +32,9 @@ EVENTS: Mapping[EventType, str] = {
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
     EventType.TRAIL_ARCHIVED: "Older events went into an archive",
+    EventType.APP_CREATED: "An app was created",
+    EventType.APP_CHANGED: "An app was changed",
+    EventType.APP_DELETED: "An app was deleted, and its keys revoked",
     EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
 REASONS: Mapping[Reason, str] = {
@@ -52,6 +55,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.NUMBER_TYPE_NOT_ALLOWED: "no message may go to numbers of this type",
     Reason.SUSPECTED_FRAUD: "too few codes sent to such numbers are ever typed: suspected SMS pumping",
     Reason.RATE_LIMITED: "a limit is used up",
+    Reason.TEST_NUMBER: "it is a test number, which gets no message",
     Reason.DELIVERED: "the message was reported as delivered",
     Reason.AWAITING_REPORT: "its report is awaited",
     Reason.SCHEDULED: "it is to leave later",

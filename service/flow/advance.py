@@ -37,6 +37,7 @@ from service.flow.breakers import Breakers
 from service.flow.hashing import HashPool
 from service.flow.lookups import REASONS, Lookups
 from service.flow.spending import Spending
+from service.store.apps import AppStore
 from service.store.recipients import OptOut, RecipientStore
 from service.store.verifications import Claim, Tripped, VerificationStore
 from service.telemetry import Metrics
@@ -56,8 +57,8 @@ _CLOSED_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """How messages are made: the app's name in the text, where Telnyx reports to, and how long
-    (milliseconds) a person waits before they may ask for another."""
+    """How messages are made: the name in the text of an app that has none of its own, where Telnyx reports
+    to, and how long (milliseconds) a person waits before they may ask for another."""
 
     app_name: str
     public_url: str
@@ -79,6 +80,7 @@ class Advance:
         self,
         *,
         store: VerificationStore,
+        apps: AppStore,
         recipients: RecipientStore,
         telnyx: TelnyxClient,
         hashing: HashPool,
@@ -96,6 +98,7 @@ class Advance:
         """``uniform``: a verification stays pending to its end, whatever becomes of its messages.
         ``lookups``: judge a recipient before the first message, where nobody did before."""
         self._store = store
+        self._apps = apps
         self._recipients = recipients
         self._telnyx = telnyx
         self._hashing = hashing
@@ -234,9 +237,10 @@ class Advance:
         if sender.template is not None:
             text = code.reveal()
         else:
+            app = await self._apps.get(v.app)
             text = compose(
                 code,
-                self._messages.app_name,
+                app.name or self._messages.app_name,
                 host=v.host,
                 app_hash=v.app_hash,
                 transaction=v.transaction,
@@ -355,7 +359,8 @@ class Advance:
         return Progress(v)
 
     async def _tell_closed(self, v: Verification, decision: Close) -> None:
-        self._metrics.closed(decision.status, decision.reason)
+        if not v.test:
+            self._metrics.closed(decision.status, decision.reason)
         if decision.reason is Reason.PROVIDER_BLOCKED:
             await self._breakers.blocked(v)
 

@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.domain.app import MAX_NAME, Ground
 from service.domain.code import HASH_PROFILES, MAX_LENGTH, Code, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
@@ -51,8 +52,6 @@ from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
 
-_MAX_APP_NAME = 40
-
 
 def _fits_a_header(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
@@ -88,7 +87,7 @@ class Settings(BaseSettings):
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
     )
-    app_name: Annotated[str, Field(min_length=1, max_length=_MAX_APP_NAME)] = "Countersign"
+    app_name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)] = "Countersign"
     senders: Annotated[dict[str, SenderSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     uniform_answers: bool = False
@@ -180,7 +179,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _stop_texts_fit(self) -> "Settings":
-        longest = [compose(Code("0" * MAX_LENGTH), self.app_name), *self.notice_texts().values()]
+        notices = [compose_notice(text, self.app_name) for text in self.notice_texts().values()]
+        longest = [compose(Code("0" * MAX_LENGTH), self.app_name), *notices]
         for name, sender in self.senders.items():
             try:
                 for text in longest:
@@ -232,8 +232,16 @@ class Settings(BaseSettings):
         return Messages(self.app_name, self.public_url, milliseconds(self.codes.resend_after))
 
     def notice_texts(self) -> dict[str, str]:
-        texts = {**NOTICE_TEXTS, **self.notices}
-        return {event: compose_notice(text, self.app_name) for event, text in texts.items()}
+        """By event, with ``{app}`` in them."""
+        return {**NOTICE_TEXTS, **self.notices}
+
+    def ground(self) -> Ground:
+        return Ground(
+            senders=self.routing().senders,
+            app_name=self.app_name,
+            notices=self.notice_texts(),
+            callbacks=self.callbacks.rules(),
+        )
 
     def limits_(self) -> Limits:
         section = self.limits
@@ -260,6 +268,8 @@ class Settings(BaseSettings):
             attempts=self.codes.attempts,
             resend_after=milliseconds(self.codes.resend_after),
             app_name=self.app_name,
+            code_length=self.codes.length,
+            ttl=milliseconds(self.codes.ttl),
         )
 
     def hash_cost(self) -> HashCost:

@@ -71,6 +71,8 @@ def pairs(flat: object) -> dict[str, str]:
 def dump_base(v: Verification) -> str:
     base = {name: getattr(v, name) for name in _BASE_FIELDS if getattr(v, name) is not None}
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
+    if v.test:
+        base["test"] = True
     if v.clients:
         base["clients"] = v.clients
     if v.tracked is not None:

@@ -106,13 +106,16 @@ class VerificationStore:
         salt: bytes,
         windows: Sequence[Limit],
         *,
+        limit_app: str = "",
+        digest: bytes = b"",
         event: Event,
         superseded: Event,
         blocked: Event,
         keep: int = 0,
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
-        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule."""
+        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. ``limit_app``: the
+        app that counts the recipient's limit for itself. ``digest``: of a test number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
         lease = secrets.token_hex(8)
         reply = await self._scripts.run(
@@ -126,7 +129,7 @@ class VerificationStore:
                 # A notice takes the place of nothing.
                 "pending": of_recipient.pending(v.app, v.id if v.notice else v.purpose),
                 "opt_out": of_recipient.opt_out,
-                "limit": of_recipient.limit,
+                "limit": of_recipient.limit(limit_app),
                 "guesses": of_recipient.guesses(v.app),
                 "known": of_recipient.known(v.app),
             },
@@ -147,6 +150,7 @@ class VerificationStore:
                 "lease_until": v.created_at + self._lease,
                 "windows": _windows(windows),
                 "budget": "" if v.notice else self._budget,
+                "digest": digest.hex(),
                 "event": dump(event),
                 "superseded_event": dump(superseded),
                 "blocked_event": dump(blocked),

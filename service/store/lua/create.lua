@@ -1,7 +1,7 @@
 -- Creates a verification, leased by its creator, and cancels the one that it supersedes. With uniform
 -- answers what is refused is created too, `withheld`: it sends nothing, and its event says why.
 -- keys: record codes due active pending opt_out limit guesses known audit
--- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event callback uniform withheld
+-- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget digest event superseded_event blocked_event callback uniform withheld
 -- include: audit window guesses close opted_out
 -- reply: ok | withheld reason | exists | opted_out | over_budget count seconds wait | limited count seconds wait
 if redis.call('EXISTS', record) == 1 then return { 'exists' } end
@@ -44,6 +44,8 @@ redis.call('HSET', record, 'base', base, 'scopes', scopes, 'app', app, 'status',
 if callback ~= '' then redis.call('HSET', record, 'callback', callback) end
 redis.call('PEXPIRE', record, retention)
 redis.call('HSET', codes, 'salt', salt)
+-- Of a test number: right from the start, under the number of no delivery.
+if digest ~= '' and withheld == '' then redis.call('HSET', codes, 'd0', digest) end
 redis.call('PEXPIRE', codes, ttl)
 redis.call('SET', pending, id, 'PX', ttl)
 redis.call('ZADD', active, expires_at, id)
