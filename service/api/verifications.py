@@ -217,6 +217,15 @@ class DeliveryAnswer(RequestModel):
     proven: bool
 
 
+_IsTest = Annotated[
+    bool,
+    Field(
+        description="True, and there at all, for a test number of the app alone.",
+        exclude_if=lambda test: not test,
+    ),
+]
+
+
 class VerificationAnswer(RequestModel):
     """A verification; ``to`` is masked. ``deliveries`` is empty where answers are uniform."""
 
@@ -231,6 +240,7 @@ class VerificationAnswer(RequestModel):
     attempts_remaining: int
     deliveries: list[DeliveryAnswer]
     metadata: dict[str, str]
+    test: _IsTest = False
 
 
 class VerdictAnswer(RequestModel):
@@ -249,6 +259,7 @@ class VerdictAnswer(RequestModel):
             exclude_if=lambda proof: proof is None,
         ),
     ] = None
+    test: _IsTest = False
 
 
 class Verifications(Controller):
@@ -331,6 +342,7 @@ class Verifications(Controller):
                 attempts_remaining=verdict.attempts_remaining,
                 delivery=verdict.delivery,
                 proof=verdict.proof,
+                test=verdict.test,
             )
         )
 
@@ -425,6 +437,7 @@ def _answer(
         attempts_remaining=v.attempts_remaining,
         deliveries=[to_delivery_answer(d) for d in deliveries],
         metadata=dict(v.metadata),
+        test=v.test,
     )
     return answer(model, status, headers)
 

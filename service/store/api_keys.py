@@ -195,6 +195,7 @@ class ApiKeyStore:
         )
         if reply[0] != "ok":
             raise KeyChangedError
+        self._cache.pop(key.id, None)
 
 
 def _hash(secret: str) -> str:
