@@ -158,6 +158,7 @@ class InvalidRequestError(CountersignError):
             "The request is not valid; see errors.",
             {"errors": [{"pointer": e.pointer, "detail": e.detail} for e in errors]},
         )
+        self.faults = tuple(errors)
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> "InvalidRequestError":
