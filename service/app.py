@@ -190,6 +190,7 @@ def _join(
     metrics.hashing.set_function(lambda: hashing.in_use)
     metrics.hashing_places.set_function(lambda: hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    texts = settings.texts_()
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
@@ -241,6 +242,7 @@ def _join(
         policy=policy,
         scopes=scopes,
         messages=messages,
+        texts=texts,
         clock=clock,
         metrics=metrics,
         uniform=uniform,
@@ -290,6 +292,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         routing=routing,
+        texts=texts,
         limits=limits,
         budget=settings.guard.budget(),
         clock=clock,
@@ -343,6 +346,7 @@ def _join(
         connection=connection,
         public_keys=settings.public_keys(),
         keyring=keyring,
+        alphabet=settings.codes.alphabet,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,
         sessions=SessionStore(connection, keyring.digest),

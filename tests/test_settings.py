@@ -65,8 +65,11 @@ def test_a_plan_of_unknown_senders_is_refused(tmp_path: Path) -> None:
         ('kind = "long_code"', "needs from"),
         ('kind = "pigeon"', "kind"),
         ('kind = "long_code"\nfrom = "+18445550001"\nstop_text = "x"', "people reply STOP"),
-        (f'{BRAND}stop_text = "{"x" * 150}"', "senders.one.stop_text: the longest text with it is"),
-        (f'{BRAND}stop_text = "停"', "outside the GSM-7 alphabet"),
+        (
+            f'{BRAND}stop_text = "{"x" * 150}"',
+            "senders.one.stop_text: the shortest text with it is",
+        ),
+        (f'{BRAND}stop_text = "{"停" * 40}"', "is 77 UCS-2 characters long"),
         (f'{BRAND}stop_countries = ["FR"]', "needs stop_text"),
         ('kind = "whatsapp"\nfrom = "+18445550001"', "authentication template"),
         ('kind = "whatsapp"\nfrom = "+18445550001"\ntemplate = "code"', "template and language"),

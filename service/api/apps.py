@@ -56,6 +56,16 @@ _KeyName = Annotated[
 ]
 
 
+_Purpose = _KeyName
+_Wording = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}(@(short|payment|payment-short))?$"
+    ),
+]
+_Template = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
 class RouteBody(RequestModel):
     """Countries (ISO 3166-1 alpha-2, or ``*``) and the senders to try there, in order."""
 
@@ -114,6 +124,14 @@ class AppDefinition(RequestModel):
         Field(
             description="Where a start's changes are told that names no callback_url.",
             json_schema_extra={"maxLength": MAX_URL, "pattern": URL_PATTERN},
+        ),
+    ] = None
+    texts: Annotated[
+        dict[_Purpose, Annotated[dict[_Wording, _Template], Field(max_length=_MOST)]] | None,
+        Field(
+            description="Templates by purpose (or * for all), then by locale; before the configuration's.",
+            max_length=_MOST,
+            examples=[{"login": {"de": "{code} ist der Code von {app}."}}],
         ),
     ] = None
     code_length: Annotated[int | None, Field(ge=MIN_LENGTH, le=MAX_LENGTH)] = None

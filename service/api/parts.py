@@ -8,6 +8,7 @@ from nacl.signing import VerifyKey
 from service.api.key_limits import KeyLimits
 from service.clock import Clock
 from service.domain.callback import CallbackRules
+from service.domain.code import Alphabet
 from service.domain.keyring import Keyring
 from service.flow.apps import Apps
 from service.flow.facts import Facts
@@ -29,7 +30,7 @@ from service.telemetry import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Handed to each controller."""
+    """Handed to each controller. ``alphabet`` is that of every new code."""
 
     start: Start
     verify: Verify
@@ -46,6 +47,7 @@ class Parts:
     connection: Connection
     public_keys: Sequence[VerifyKey]
     keyring: Keyring
+    alphabet: Alphabet
     callbacks: CallbackRules
     uniform_answers: bool
     sessions: SessionStore

@@ -31,6 +31,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "app-changed": (412, "Somebody else changed the app"),
     "payload-too-large": (413, "The body is too large"),
     "invalid-request": (422, "The request is not valid"),
+    "transaction-mismatch": (422, "The code approves another transaction"),
     "idempotency-mismatch": (422, "The Idempotency-Key was used with another body"),
     "app-exists": (428, "The app is there already"),
     "rate-limited": (429, "A limit is used up"),

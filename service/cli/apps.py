@@ -18,7 +18,6 @@ from service.cli.telnyx.calls import AsJson, Config, Yes, confirm, fail
 if TYPE_CHECKING:
     from service.flow.apps import Apps, Wanted
     from service.store.api_keys import ApiKeyStore
-    from service.store.apps import Defined
 
 app = typer.Typer(
     help="Apps: own texts, senders, limits. Needs the environment of `serve`.", no_args_is_help=True

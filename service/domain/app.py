@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.domain.callback import CallbackRules, CallbackUrlError
-from service.domain.code import MAX_LENGTH, Code
+from service.domain.code import MAX_LENGTH, MIN_BITS, Alphabet, Code
 from service.domain.errors import FieldError
 from service.domain.guard import Limit, Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError
-from service.domain.notice import NoticeTextError, compose_notice
+from service.domain.notice import NoticeTextError, complete_notice, compose_notice
 from service.domain.plan import Route, Sender
-from service.domain.text import TextError, compose, septets, with_stop_text
+from service.domain.text import TextError
+from service.domain.texts import ANY_PURPOSE, Templates, Texts, check_name, check_templates
 
 DEFAULT_APP = "default"
 APP_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"
@@ -25,6 +26,7 @@ _APP = re.compile(APP_PATTERN, re.ASCII)
 MAX_NAME = 40
 MOST_TEST_NUMBERS = 100
 _KEYS = "keys"
+_LONGEST = Code("0" * MAX_LENGTH)
 
 
 def is_app(text: str) -> bool:
@@ -55,7 +57,7 @@ class App:
     callback_url: str | None = None
     code_length: int | None = None
     ttl: int | None = None
-    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    texts: Templates = field(default_factory=dict)
     test_numbers: Mapping[str, FixedCode] = field(default_factory=dict)
 
     def limits_over(self, base: Limits) -> Limits:
@@ -64,6 +66,12 @@ class App:
         keys = {**base.keys, **self.keys}
         own = base.own | self.limits.keys()
         return replace(base, **dict(self.limits), keys=keys, own=own)
+
+    def texts_over(self, base: Texts) -> Texts:
+        """The wordings of its codes' messages."""
+        if self.name is None and not self.texts:
+            return base
+        return base.of_app(self.name or base.app_name, self.texts)
 
     def senders_among(self, configured: Mapping[str, Sender]) -> Mapping[str, Sender]:
         """Those of the configured senders that it may use."""
@@ -120,12 +128,14 @@ def open_code(kept: FixedCode, app: str, recipient_id: str, keyring: Keyring) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """The configuration that definitions are laid over. ``notices``: the texts of notices, with ``{app}``."""
+    """The configuration that definitions are laid over. ``notices``: the texts of notices, with ``{app}``.
+    ``alphabet``: of every new code."""
 
     senders: Mapping[str, Sender]
-    app_name: str
+    texts: Texts
     notices: Mapping[str, str]
     callbacks: CallbackRules
+    alphabet: Alphabet
 
 
 def find_faults(app: App, definition: Mapping[str, Any], ground: Ground) -> list[FieldError]:
@@ -133,6 +143,8 @@ def find_faults(app: App, definition: Mapping[str, Any], ground: Ground) -> list
     return [
         *_sender_faults(app, definition, ground.senders),
         *_name_faults(app, ground),
+        *_text_faults(app, ground),
+        *_length_faults(app.code_length, ground.alphabet),
         *_callback_faults(app.callback_url, ground.callbacks),
     ]
 
@@ -164,21 +176,45 @@ def _listed(names: Mapping[str, object]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
+def _stop_texts(app: App, ground: Ground) -> dict[str, str]:
+    senders = app.senders_among(ground.senders)
+    return {name: sender.stop_text for name, sender in senders.items() if sender.stop_text}
+
+
 def _name_faults(app: App, ground: Ground) -> list[FieldError]:
     """The name must fit wherever the configuration's does: into texts of codes and of notices."""
     if app.name is None:
         return []
-    if septets(app.name) is None:
-        return [FieldError("/name", "has a character outside the GSM-7 alphabet")]
+    if faults := check_name(app.name):
+        return [FieldError("/name", fault) for fault in faults]
+    texts = app.texts_over(ground.texts)
     try:
-        longest = [compose(Code("0" * MAX_LENGTH), app.name)]
-        longest += [compose_notice(text, app.name) for text in ground.notices.values()]
-        for sender in app.senders_among(ground.senders).values():
-            for text in longest:
-                with_stop_text(text, sender.stop_text)
+        for stop_text in (None, *_stop_texts(app, ground).values()):
+            texts.compose(_LONGEST, purpose=ANY_PURPOSE, country="", stop_text=stop_text)
+            for notice in ground.notices.values():
+                complete_notice(compose_notice(notice, app.name), stop_text)
     except (TextError, NoticeTextError) as error:
         return [FieldError("/name", f"makes a text that {error}")]
     return []
+
+
+def _text_faults(app: App, ground: Ground) -> list[FieldError]:
+    texts, stop_texts = app.texts_over(ground.texts), _stop_texts(app, ground)
+    return [
+        FieldError(f"/texts/{purpose}/{key}", fault.removeprefix(f"{purpose}.{key}: "))
+        for purpose, table in app.texts.items()
+        for key, template in table.items()
+        for fault in check_templates({purpose: {key: template}}, texts, stop_texts)
+    ]
+
+
+def _length_faults(length: int | None, alphabet: Alphabet) -> list[FieldError]:
+    if length is None or alphabet.allows(length):
+        return []
+    bits = alphabet.bits(length)
+    return [
+        FieldError("/code_length", f"makes a code of {bits:.0f} bits; {MIN_BITS} are the least")
+    ]
 
 
 def _callback_faults(url: str | None, rules: CallbackRules) -> Sequence[FieldError]:

@@ -49,6 +49,7 @@ class EventType(StrEnum):
     DELIVERY_RECONCILED = "delivery.reconciled"
     ATTEMPT_COUNTED = "attempt.counted"
     ATTEMPT_REJECTED = "attempt.rejected"
+    ATTEMPT_REFUSED = "attempt.refused"
     GUARD_BLOCKED = "guard.blocked"
     GUARD_TRIPPED = "guard.tripped"
     GUARD_RELEASED = "guard.released"

@@ -57,6 +57,7 @@ _OUTCOMES = {
     EventType.DELIVERY_UNCERTAIN: "unknown",
     EventType.ATTEMPT_COUNTED: "unknown",
     EventType.ATTEMPT_REJECTED: "failure",
+    EventType.ATTEMPT_REFUSED: "failure",
     EventType.GUARD_BLOCKED: "failure",
 }
 

@@ -106,6 +106,13 @@ class VerificationClosedError(CountersignError):
         )
 
 
+class TransactionMismatchError(CountersignError):
+    """Verify's transaction is not the one that the verification was started with. It does not say what
+    differs: PSD2 RTS (EU) 2018/389 article 4(3)(a)."""
+
+    slug = "transaction-mismatch"
+
+
 class NoticeClosedError(CountersignError):
     """The notice has left, or was taken back; member ``status`` says which."""
 

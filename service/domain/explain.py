@@ -26,6 +26,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.DELIVERY_RECONCILED: "Telnyx was asked what became of the message",
     EventType.ATTEMPT_COUNTED: "A code was typed",
     EventType.ATTEMPT_REJECTED: "The code was wrong",
+    EventType.ATTEMPT_REFUSED: "A code was typed for another payment than the one in the message",
     EventType.GUARD_BLOCKED: "The guard refused to send",
     EventType.GUARD_TRIPPED: "The guard blocks from now on",
     EventType.GUARD_RELEASED: "A block of the guard ended",

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from service.domain.code import Alphabet
 from service.domain.plan import Sender, SenderKind
 from service.domain.pumping import Tracked
-from service.domain.text import Transaction
+from service.domain.transaction import Transaction
 
 
 class Status(StrEnum):
@@ -297,10 +298,13 @@ class Verification:
     expires_at: int
     attempts_allowed: int
     code_length: int
+    alphabet: Alphabet = Alphabet.DIGITS
     locale: str | None = None
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
+    bound: str | None = None
+    """What a code's digest is bound to, and verify has to repeat: the transaction's fingerprint."""
     nonce: str | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -15,11 +15,12 @@ from service.domain.breaker import held
 from service.domain.code import Code, draw_code
 from service.domain.decide import Close, Decision, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
+from service.domain.notice import complete_notice
 from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
 from service.domain.recipient import parse_recipient
 from service.domain.rules import Action, Finding
-from service.domain.text import compose, with_stop_text
+from service.domain.texts import Texts
 from service.domain.verification import (
     Accepted,
     Delivery,
@@ -57,10 +58,9 @@ _CLOSED_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """How messages are made: the name in the text of an app that has none of its own, where Telnyx reports
-    to, and how long (milliseconds) a person waits before they may ask for another."""
+    """Where Telnyx reports to, and how long (milliseconds) a person waits before they may ask for
+    another."""
 
-    app_name: str
     public_url: str
     resend_after: int
 
@@ -90,12 +90,14 @@ class Advance:
         policy: Policy,
         scopes: Scopes,
         messages: Messages,
+        texts: Texts,
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
         lookups: Lookups | None = None,
     ) -> None:
-        """``uniform``: a verification stays pending to its end, whatever becomes of its messages.
+        """``texts``: the wordings that apps have in common. ``uniform``: a verification stays pending to its end,
+        whatever becomes of its messages.
         ``lookups``: judge a recipient before the first message, where nobody did before."""
         self._store = store
         self._apps = apps
@@ -108,6 +110,7 @@ class Advance:
         self._policy = policy
         self._scopes = scopes
         self._messages = messages
+        self._texts = texts
         self._clock = clock
         self._metrics = metrics
         self._uniform = uniform
@@ -232,27 +235,34 @@ class Advance:
         v = claim.verification
         stop_text = sender.stop_text_in(v.country)
         if v.notice is not None:
-            return with_stop_text(v.notice.text, stop_text), b""
-        code = draw_code(v.code_length, secrets.randbelow)
+            return complete_notice(v.notice.text, stop_text), b""
+        code = draw_code(v.code_length, secrets.randbelow, v.alphabet)
         if sender.template is not None:
             text = code.reveal()
         else:
             app = await self._apps.get(v.app)
-            text = compose(
+            composed = app.texts_over(self._texts).compose(
                 code,
-                app.name or self._messages.app_name,
+                purpose=v.purpose,
+                country=v.country,
+                locale=v.locale,
                 host=v.host,
                 app_hash=v.app_hash,
                 transaction=v.transaction,
                 stop_text=stop_text,
             )
+            text = composed.text
         return text, await self._digest(claim, code)
 
     async def _digest(self, claim: Claim, code: Code) -> bytes:
         v = claim.verification
         with self._hashing.slot():
             return await self._hashing.digest(
-                code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=claim.salt
+                code,
+                verification=v.id,
+                pepper=self._keyring.pepper(v.key_id),
+                salt=claim.salt,
+                bound=v.bound,
             )
 
     async def _hash_for_nobody(self, claim: Claim) -> None:

@@ -9,7 +9,7 @@ from service.clock import Clock
 from service.domain import audit
 from service.domain.app import App, open_code
 from service.domain.audit import EventType
-from service.domain.code import SALT_BYTES, Code
+from service.domain.code import MIN_BITS, SALT_BYTES, Alphabet, Code
 from service.domain.errors import (
     InvalidRequestError,
     RecipientOptedOutError,
@@ -18,9 +18,12 @@ from service.domain.errors import (
 from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
+from service.domain.notice import complete_notice
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
 from service.domain.recipient import Recipient
-from service.domain.text import TextError, Transaction, compose, with_stop_text
+from service.domain.text import TextError
+from service.domain.texts import Texts
+from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
 from service.flow.advance import Advance
 from service.flow.guard import UNGUARDED, Guard, Passed, Subject
@@ -46,6 +49,7 @@ class StartRequest:
     purpose: str
     code_length: int | None = None
     ttl: int | None = None
+    alphabet: Alphabet = Alphabet.DIGITS
     senders: tuple[str, ...] | None = None
     locale: str | None = None
     client_ip: str | None = None
@@ -78,7 +82,6 @@ class Routing:
     routes: Sequence[Route]
     attempts: int
     resend_after: int
-    app_name: str
     code_length: int
     ttl: int
 
@@ -98,13 +101,15 @@ class Start:
         hashing: HashPool,
         keyring: Keyring,
         routing: Routing,
+        texts: Texts,
         limits: Limits,
         budget: GuessBudget,
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
     ) -> None:
-        """``uniform``: verifications are answered alike, whatever is known of their recipient."""
+        """``texts``: the wordings that apps have in common. ``uniform``: verifications are answered alike, whatever is
+        known of their recipient."""
         self._store = store
         self._apps = apps
         self._idempotent = idempotent
@@ -114,6 +119,7 @@ class Start:
         self._hashing = hashing
         self._keyring = keyring
         self._routing = routing
+        self._texts = texts
         self._limits = limits
         self._budget = budget
         self._clock = clock
@@ -263,7 +269,11 @@ class Start:
     async def _digest(self, v: Verification, code: Code, salt: bytes) -> bytes:
         with self._hashing.slot():
             return await self._hashing.digest(
-                code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=salt
+                code,
+                verification=v.id,
+                pepper=self._keyring.pepper(v.key_id),
+                salt=salt,
+                bound=v.bound,
             )
 
     async def _refuse(
@@ -316,7 +326,13 @@ class Start:
         return _able_to_say(plan, request)
 
     def _check_text(self, request: StartRequest, app: App) -> None:
-        """Refuse before anything is created what could not be sent in one segment."""
+        """Refuse before anything is created what could not be sent."""
+        length = self._code_length(request, app)
+        if not request.alphabet.allows(length):
+            bits = request.alphabet.bits(length)
+            raise InvalidRequestError.at(
+                "/code_length", f"makes a code of {bits:.0f} bits; {MIN_BITS} are the least"
+            )
         try:
             self._compose(request, app, None)
         except TextError as error:
@@ -344,15 +360,18 @@ class Start:
 
     def _compose(self, request: StartRequest, app: App, stop_text: str | None) -> str:
         if request.notice is not None:
-            return with_stop_text(request.notice.text, stop_text)
-        return compose(
+            return complete_notice(request.notice.text, stop_text)
+        composed = app.texts_over(self._texts).compose(
             Code("0" * self._code_length(request, app)),
-            app.name or self._routing.app_name,
+            purpose=request.purpose,
+            country=request.recipient.country,
+            locale=request.locale,
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
             stop_text=stop_text,
         )
+        return composed.text
 
     def _code_length(self, request: StartRequest, app: App) -> int:
         return request.code_length or app.code_length or self._routing.code_length
@@ -381,10 +400,13 @@ class Start:
             expires_at=max(now, send_at) + (request.ttl or app.ttl or self._routing.ttl),
             attempts_allowed=self._routing.attempts,
             code_length=self._code_length(request, app),
+            # The code of a test number is digits, whatever others are made of.
+            alphabet=Alphabet.DIGITS if subject.test else request.alphabet,
             locale=request.locale,
             host=request.host,
             app_hash=request.app_hash,
             transaction=request.transaction,
+            bound=request.transaction.fingerprint if request.transaction else None,
             nonce=request.nonce,
             notice=request.notice,
             metadata=request.metadata,

@@ -16,17 +16,19 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.domain.app import MAX_NAME, Ground
-from service.domain.code import HASH_PROFILES, MAX_LENGTH, Code, HashCost
+from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
-from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
+from service.domain.notice import NOTICE_TEXTS, NoticeTextError, complete_notice, compose_notice
 from service.domain.opt_out_scope import Rule, Scopes
 from service.domain.plan import Route
 from service.domain.rules import Action, Rules
-from service.domain.text import TextError, compose, septets, with_stop_text
+from service.domain.text import TextError
+from service.domain.texts import Texts, check_name, check_stop_texts, check_templates
 from service.flow.advance import Messages
 from service.flow.start import Routing
+from service.settings.catalogue import cldr_languages, shipped_templates
 from service.settings.money import MoneySection
 from service.settings.sections import (
     SECOND,
@@ -43,6 +45,7 @@ from service.settings.sections import (
     RedisSection,
     RouteSection,
     SenderSection,
+    TextsSection,
     milliseconds,
 )
 from service.store.api_keys import PLAIN_KEY
@@ -93,6 +96,7 @@ class Settings(BaseSettings):
     uniform_answers: bool = False
     """Starts, resends and codes are answered alike, whatever is known of the recipient."""
     codes: CodesSection = CodesSection()
+    texts: TextsSection = TextsSection()
     limits: LimitsSection = LimitsSection()
     guard: GuardSection = GuardSection()
     money: MoneySection = MoneySection()
@@ -125,9 +129,9 @@ class Settings(BaseSettings):
 
     @field_validator("app_name")
     @classmethod
-    def _fits_gsm(cls, name: str) -> str:
-        if septets(name) is None:
-            raise ValueError("has a character outside the GSM-7 alphabet")
+    def _can_stand_in_a_text(cls, name: str) -> str:
+        if faults := check_name(name):
+            raise ValueError("; ".join(faults))
         return name
 
     @field_validator("public_url", "telnyx_base_url")
@@ -169,27 +173,30 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _notices_can_be_sent(self) -> "Settings":
-        for event, text in self.notices.items():
-            try:
-                compose_notice(text, self.app_name)
-            except NoticeTextError as error:
-                raise ValueError(f"notices.{event}: the text {error}") from None
+    def _texts_can_be_sent(self) -> "Settings":
+        stop_texts = {name: s.stop_text for name, s in self.senders.items() if s.stop_text}
+        texts = self.texts_()
+        wrong = check_templates(self.texts.templates, texts, stop_texts)
+        faults = [f"texts.{fault}" for fault in wrong]
+        faults += [f"senders.{fault}" for fault in check_stop_texts(texts, stop_texts)]
+        if faults := faults + self._notice_faults(stop_texts):
+            raise ValueError("\n  ".join(faults))
         return self
 
-    @model_validator(mode="after")
-    def _stop_texts_fit(self) -> "Settings":
-        notices = [compose_notice(text, self.app_name) for text in self.notice_texts().values()]
-        longest = [compose(Code("0" * MAX_LENGTH), self.app_name), *notices]
-        for name, sender in self.senders.items():
+    def _notice_faults(self, stop_texts: dict[str, str]) -> list[str]:
+        faults = []
+        for event, text in self.notice_texts().items():
             try:
-                for text in longest:
-                    with_stop_text(text, sender.stop_text)
-            except TextError as error:
-                raise ValueError(
-                    f"senders.{name}.stop_text: the longest text with it {error}"
-                ) from None
-        return self
+                notice = compose_notice(text, self.app_name)
+            except NoticeTextError as error:
+                faults.append(f"notices.{event}: the text {error}")
+                continue
+            for sender, stop_text in stop_texts.items():
+                try:
+                    complete_notice(notice, stop_text)
+                except TextError as error:
+                    faults.append(f"senders.{sender}.stop_text: notices.{event} with it {error}")
+        return faults
 
     @model_validator(mode="after")
     def _each_sender_has_a_scope(self) -> "Settings":
@@ -229,7 +236,17 @@ class Settings(BaseSettings):
         )
 
     def messages(self) -> Messages:
-        return Messages(self.app_name, self.public_url, milliseconds(self.codes.resend_after))
+        return Messages(self.public_url, milliseconds(self.codes.resend_after))
+
+    def texts_(self) -> Texts:
+        return Texts(
+            app_name=self.app_name,
+            catalogue=shipped_templates(),
+            languages=cldr_languages(),
+            own=(self.texts.templates,),
+            max_segments=self.texts.max_segments,
+            grouping=self.codes.grouping,
+        )
 
     def notice_texts(self) -> dict[str, str]:
         """By event, with ``{app}`` in them."""
@@ -238,9 +255,10 @@ class Settings(BaseSettings):
     def ground(self) -> Ground:
         return Ground(
             senders=self.routing().senders,
-            app_name=self.app_name,
+            texts=self.texts_(),
             notices=self.notice_texts(),
             callbacks=self.callbacks.rules(),
+            alphabet=self.codes.alphabet,
         )
 
     def limits_(self) -> Limits:
@@ -267,7 +285,6 @@ class Settings(BaseSettings):
             routes=[Route(frozenset(r.countries), tuple(r.plan)) for r in self.routes],
             attempts=self.codes.attempts,
             resend_after=milliseconds(self.codes.resend_after),
-            app_name=self.app_name,
             code_length=self.codes.length,
             ttl=milliseconds(self.codes.ttl),
         )

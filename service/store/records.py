@@ -9,9 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from service.domain.code import Alphabet
 from service.domain.plan import Sender, SenderKind
 from service.domain.pumping import Dimension, Tracked
-from service.domain.text import Transaction
+from service.domain.transaction import Transaction
 from service.domain.verification import (
     Accepted,
     Delivery,
@@ -33,7 +34,7 @@ from service.domain.verification import (
 _BASE_FIELDS = (
     "app", "purpose", "country", "masked", "recipient_id", "sealed", "key_id", "created_at",
     "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
-    "nonce", "price",
+    "nonce", "price", "bound",
 )  # fmt: skip
 _OUTCOMES = {
     "accepted": Accepted,
@@ -73,6 +74,8 @@ def dump_base(v: Verification) -> str:
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
     if v.test:
         base["test"] = True
+    if v.alphabet is not Alphabet.DIGITS:
+        base["alphabet"] = v.alphabet
     if v.clients:
         base["clients"] = v.clients
     if v.tracked is not None:
@@ -112,12 +115,14 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
     plan = tuple(senders[name] for name in base.pop("plan") if name in senders)
     transaction, notice = base.pop("transaction", None), base.pop("notice", None)
     clients, tracked = tuple(base.pop("clients", ())), base.pop("tracked", None)
+    alphabet = Alphabet(base.pop("alphabet", Alphabet.DIGITS))
     proven = fields.get("proven")
     closed = fields.get("reason")
     return Verification(
         id=id_,
         plan=plan,
         **base,
+        alphabet=alphabet,
         clients=clients,
         tracked=_load_tracked(tracked) if tracked else None,
         transaction=Transaction(**transaction) if transaction else None,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.domain.audit import Event
+from service.domain.code import Alphabet
 from service.domain.guard import Exceeded, Limit
 from service.domain.guess_budget import GuessBudget
 from service.domain.opt_out_scope import of_plan
@@ -347,9 +348,21 @@ class VerificationStore:
         return reply[0]
 
     async def count_attempt(
-        self, id_: str, app: str, now: int, grace_until: int, *, event: Event, blocked: Event
+        self,
+        id_: str,
+        app: str,
+        now: int,
+        grace_until: int,
+        *,
+        alphabets: Sequence[Alphabet],
+        bound: str | None,
+        event: Event,
+        refused: Event,
+        blocked: Event,
     ) -> Attempt | Exceeded | Reply:
-        """Count before comparing; otherwise ``unknown``, ``closed`` status or ``exhausted``."""
+        """Count before comparing; otherwise ``unknown``, ``closed`` status, ``exhausted``, ``unreadable``
+        alphabet (none of those that can have made the code) or ``mismatch`` (it is ``bound`` to something
+        else)."""
         k = VerificationKeys(id_)
         reply = await self._scripts.run(
             "count_attempt",
@@ -360,8 +373,11 @@ class VerificationStore:
                 "app": app,
                 "now": now,
                 "grace_until": grace_until,
+                "alphabets": " ".join(alphabets),
+                "bound": bound or "",
                 "budget": self._budget,
                 "event": dump(event),
+                "refused_event": dump(refused),
                 "blocked_event": dump(blocked),
                 "uniform": self._uniform,
             },

@@ -14,6 +14,7 @@ import httpx
 import structlog
 
 from service.domain.plan import Sender, SenderKind, Template
+from service.domain.segments import septets
 from service.domain.verification import Accepted, NotSent, Outcome, Refused, Report, Uncertain
 from service.telnyx.errors import fault_of, read_errors, to_domain
 from service.telnyx.http import (
@@ -136,8 +137,8 @@ def _request(sender: Sender, to: str, text: str, webhook_url: str) -> tuple[str,
     if sender.messaging_profile_id is not None:
         body["messaging_profile_id"] = sender.messaging_profile_id
     if sender.kind is not SenderKind.ALPHANUMERIC:
-        # A stray character must not silently turn the text into UCS-2 and several segments.
-        body |= {"type": "SMS", "encoding": "gsm7"}
+        # Told, not left to be found out: then no character is replaced, and nothing else is billed.
+        body |= {"type": "SMS", "encoding": "ucs2" if septets(text) is None else "gsm7"}
     return _path(sender), body
 
 

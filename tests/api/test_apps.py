@@ -231,9 +231,40 @@ async def test_a_notice_says_the_apps_name(app: World, valkey: str, shop: str) -
     assert (await app.messages(PHONE))[-1]["text"].startswith("The Shop: ")
 
 
-async def test_a_name_must_fit_into_every_text(app: World, shop: str) -> None:
-    refused = await _put(app, shop, {"name": "Shop ✓"})
-    assert refused.json()["errors"][0]["pointer"] == "/name"
+async def test_an_app_has_its_own_words_by_purpose_and_locale(
+    app: World, valkey: str, shop: str
+) -> None:
+    texts = {"*": {"en": "{code}: {app}"}, "login": {"de": "{code} für {app}."}}
+    assert (await _put(app, shop, {"name": "Der Laden", "texts": texts})).status_code == 201
+    async with _of(app, valkey, shop) as of_shop:
+        for start, said in (
+            ({"locale": "de-AT"}, " für Der Laden."),
+            ({"locale": "de", "purpose": "transfer"}, " ist der Der Laden-Code"),
+            ({}, ": Der Laden"),
+        ):
+            await of_shop.start(PHONE, **start)
+            assert said in (await app.messages(PHONE))[-1]["text"]
+    await app.start(OTHER, locale="de")
+    assert "Countersign-Code" in (await app.messages(OTHER))[-1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "pointers"),
+    [
+        ({"name": "Shop{}"}, ["/name"]),
+        (
+            {"texts": {"login": {"en": "{app} says nothing", "de": "{code} {app} {x}"}, "*": {"fr": "x" * 200}}},
+            ["/texts/login/en", "/texts/login/de", "/texts/*/fr"],
+        ),
+        ({"texts": {"login": {"english!": "{code} {app}"}}}, ["/texts/login"]),
+    ],
+)  # fmt: skip
+async def test_words_that_cannot_be_sent_are_named(
+    app: World, shop: str, definition: dict[str, Any], pointers: list[str]
+) -> None:
+    refused = await _put(app, shop, definition)
+    assert refused.status_code == 422
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == pointers
 
 
 async def test_keys_are_made_listed_and_revoked(app: World, shop: str) -> None:

@@ -1,8 +1,10 @@
 """Store values for tests: a verification, a delivery, and the events that go with them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from service.domain.audit import EventType, of_delivery, of_outcome, of_report, of_verification
+from service.domain.code import Alphabet
 from service.domain.guard import Limit
 from service.domain.plan import Sender, SenderKind
 from service.domain.verification import (
@@ -28,6 +30,12 @@ SENDER = Sender(name="long", kind=SenderKind.LONG_CODE, from_="+18445550001")
 SALT = b"s" * 16
 DIGEST = b"d" * 32
 WRONG = b"w" * 32
+PLAIN: dict[str, Any] = {
+    "alphabets": [Alphabet.DIGITS],
+    "bound": None,
+    "refused": {"type": "attempt.refused"},
+}
+"""A code of digits, for no transaction, as ``count_attempt`` takes it."""
 
 
 class Stores:

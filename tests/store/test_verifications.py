@@ -16,6 +16,7 @@ from tests.store.stores import (
     DIGEST,
     LEASE,
     NOW,
+    PLAIN,
     RECIPIENT,
     SALT,
     WRONG,
@@ -33,7 +34,13 @@ async def _events(redis: Redis, id_: str) -> list[str]:
 async def _attempt(stores: Stores, id_: str, digest: bytes, app: str = "default") -> list[str]:
     event = of_attempt(EventType.ATTEMPT_COUNTED, id_, app, NOW, "key")
     counted = await stores.verifications.count_attempt(
-        id_, app, NOW, NOW + 10_000, event=event, blocked={"type": "guard.blocked"}
+        id_,
+        app,
+        NOW,
+        NOW + 10_000,
+        event=event,
+        blocked={"type": "guard.blocked"},
+        **PLAIN,
     )
     if isinstance(counted, Exceeded):
         return [counted.limit]
