@@ -23,9 +23,7 @@ app = typer.Typer(
     help="Apps: own texts, senders, limits. Needs the environment of `serve`.", no_args_is_help=True
 )
 Name = Annotated[str, typer.Argument(help="The app's slug.", show_default=False)]
-File = Annotated[
-    Path, typer.Argument(help="Its definition, TOML or JSON; - for standard input.", exists=False)
-]
+File = Annotated[Path, typer.Argument(help="TOML or JSON; - for standard input.")]
 Revision = Annotated[
     int | None, typer.Option(help="Replace just this revision, as shown by: apps show.", min=1)
 ]
@@ -46,8 +44,14 @@ def show(name: Name, as_json: AsJson = False, config: Config = None) -> None:
 
 
 @app.command()
-def create(name: Name, file: File, config: Config = None) -> None:
-    """Create an app from a file; it must not be there yet."""
+def create(
+    name: Name,
+    file: Annotated[
+        Path | None, typer.Argument(help="Its definition, TOML or JSON; - for standard input.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Create an app, from a file if there is one; it must not be there yet."""
     _run(_create(name, file, config))
 
 
@@ -117,7 +121,7 @@ async def _show(name: str, config: Path | None, *, as_json: bool) -> None:
     )
 
 
-async def _create(name: str, file: Path, config: Path | None) -> None:
+async def _create(name: str, file: Path | None, config: Path | None) -> None:
     wanted = _read(name, file)
     async with _open(config) as work:
         await work.apps.put(name, wanted, expected=None, actor=_ACTOR)
@@ -145,7 +149,7 @@ async def _delete(name: str, config: Path | None) -> None:
     typer.echo(f"{name} is deleted")
 
 
-def _read(name: str, file: Path) -> "Wanted":
+def _read(name: str, file: Path | None) -> "Wanted":
     """The definition in a file, checked as the admin API checks it."""
     from pydantic import ValidationError
 
@@ -157,7 +161,7 @@ def _read(name: str, file: Path) -> "Wanted":
     if not is_app(name):
         fail("the app must be a slug: lower-case letters, digits, '-' and '_'")
     try:
-        return AppBody.model_validate(_parse(file)).wanted()
+        return AppBody.model_validate({} if file is None else _parse(file)).wanted()
     except ValidationError as error:
         raise InvalidRequestError(faults_of(error)) from None
 
