@@ -19,6 +19,7 @@ from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.flow.advance import Advance
+from service.flow.api_keys import ApiKeys
 from service.flow.apps import Apps
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
@@ -320,6 +321,7 @@ def _join(
         clock=clock,
     )
     api_keys = ApiKeyStore(connection, clock, tasks.spawn)
+    keys = ApiKeys(api_keys, clock)
     chain = ChainStore(connection, scripts)
     stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
@@ -333,13 +335,14 @@ def _join(
         notices=notices,
         apps=Apps(
             store=apps,
-            api_keys=api_keys,
+            api_keys=keys,
             ground=settings.ground(),
             keyring=keyring,
             clock=clock,
         ),
         recipients=recipients,
         api_keys=api_keys,
+        keys=keys,
         key_limits=KeyLimits(
             limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
         ),

@@ -21,7 +21,7 @@ from service.api.parts import Parts
 from service.domain.app import APP_PATTERN, MAX_NAME, MOST_TEST_NUMBERS, is_app
 from service.domain.callback import MAX_URL, URL_PATTERN
 from service.domain.code import MAX_LENGTH, MIN_LENGTH, Code
-from service.domain.errors import InvalidRequestError, NotFoundError
+from service.domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from service.domain.guard import parse_limit
 from service.domain.instant import rfc3339
 from service.domain.recipient import InvalidNumberError, Recipient, parse_recipient
@@ -312,7 +312,7 @@ class Apps(Controller):
         opt={"answer": KeysAnswer},
     )
     async def keys(self, app_id: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
-        found = [of for of in await parts.api_keys.list() if of[0].app == app_id]
+        found = await parts.keys.of_app(app_id)
         return answer(KeysAnswer(keys=[KeyAnswer(**_members(key, used)) for key, used in found]))
 
     @post(
@@ -326,7 +326,9 @@ class Apps(Controller):
     ) -> Response[bytes]:
         body = await read_body(request, KeyBody)
         ends = None if body.expires_in is None else parts.clock.now() + body.expires_in * 1000
-        key, plain = await parts.api_keys.create(_slug(app_id), body.scopes, ends)
+        key, plain = await parts.keys.create(
+            _slug(app_id), body.scopes, ends, actor=caller(request).id
+        )
         return answer(NewKeyAnswer(**_members(key, None), key=plain), 201)
 
     @delete(
@@ -336,13 +338,19 @@ class Apps(Controller):
         opt={"problems": ("not-found",)},
     )
     async def revoke_key(
-        self, app_id: FromPath[str], key_id: FromPath[str], parts: NamedDependency[Parts]
+        self,
+        request: Request[Any, Any, Any],
+        app_id: FromPath[str],
+        key_id: FromPath[str],
+        parts: NamedDependency[Parts],
     ) -> None:
-        keys = {key.id: key for key, _ in await parts.api_keys.list() if key.app == app_id}
+        ids = {key.id for key, _ in await parts.keys.of_app(app_id)}
         try:
-            revoked = key_id in keys and await parts.api_keys.revoke(key_id)
-        except KeyChangedError:  # It was rotated meanwhile; it is to be revoked all the same.
-            revoked = await parts.api_keys.revoke(key_id)
+            revoked = key_id in ids and await parts.keys.revoke(key_id, actor=caller(request).id)
+        except KeyChangedError:
+            raise UnavailableError(
+                "Somebody else changed the key at the same time; try again.", 1
+            ) from None
         if not revoked:
             raise NotFoundError("The app has no such key, or it was revoked before.")
 

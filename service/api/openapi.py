@@ -113,7 +113,8 @@ _IDEMPOTENCY_KEY = {
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
-    "description": "The ETag of the state that this is meant for, or * for any. Without it nothing is replaced.",
+    "description": "The ETag of the state that this is meant for, or * for any. Without it no definition is "
+    "replaced.",
     "schema": _text(r'^([*]|(W/)?"[!#-~]{1,64}")$'),
 }
 _ETAG = {"description": "Names this state, for If-Match.", "schema": {"type": "string"}}

@@ -10,6 +10,7 @@ from service.clock import Clock
 from service.domain.callback import CallbackRules
 from service.domain.code import Alphabet
 from service.domain.keyring import Keyring
+from service.flow.api_keys import ApiKeys
 from service.flow.apps import Apps
 from service.flow.facts import Facts
 from service.flow.notices import Notices
@@ -43,6 +44,7 @@ class Parts:
     people: PeopleStore
     chain: ChainStore
     api_keys: ApiKeyStore
+    keys: ApiKeys
     key_limits: KeyLimits
     connection: Connection
     public_keys: Sequence[VerifyKey]

@@ -57,7 +57,7 @@ def create(
 
 @app.command("set")
 def set_(name: Name, file: File, revision: Revision = None, config: Config = None) -> None:
-    """Replace an app's definition, or create it. Without test_numbers in the file those that are there stay."""
+    """Replace an app's definition, or create it. Test numbers stay if the file does not name them."""
     _run(_set(name, file, revision, config))
 
 
@@ -135,7 +135,7 @@ async def _set(name: str, file: Path, revision: int | None, config: Path | None)
     async with _open(config) as work:
         before = {one.app.id: one for one in await work.apps.list()}.get(name)
         if revision is not None and (before is None or before.revision != revision):
-            raise AppChangedError()
+            raise AppChangedError
         expected = before.tag if before is not None and before.revision else None
         written = await work.apps.put(name, wanted, expected=expected, actor=_ACTOR)
     typer.echo(f"{name} is set, revision {written.revision}; instances notice within seconds")
@@ -182,6 +182,7 @@ def _parse(file: Path) -> Any:
 @asynccontextmanager
 async def _open(config: Path | None) -> AsyncIterator[_Work]:
     from service.clock import SystemClock
+    from service.flow.api_keys import ApiKeys
     from service.flow.apps import Apps
     from service.settings import load_settings
     from service.store.api_keys import ApiKeyStore
@@ -198,7 +199,7 @@ async def _open(config: Path | None) -> AsyncIterator[_Work]:
         keys = ApiKeyStore(connection, clock)
         apps = Apps(
             store=AppStore(connection, Scripts(connection), clock),
-            api_keys=keys,
+            api_keys=ApiKeys(keys, clock),
             ground=settings.ground(),
             keyring=await open_keyring(connection, settings.keyring(), clock.now()),
             clock=clock,

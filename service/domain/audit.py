@@ -58,6 +58,9 @@ class EventType(StrEnum):
     APP_CREATED = "app.created"
     APP_CHANGED = "app.changed"
     APP_DELETED = "app.deleted"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
     PERSON_ERASED = "person.erased"
     TRAIL_ARCHIVED = "trail.archived"
 
@@ -252,6 +255,20 @@ def of_app(
         "app": app,
         "revision": revision,
         "members": list(members),
+    }
+
+
+def of_key(
+    kind: EventType, key: str, app: str, scopes: Sequence[str], at: int, *, actor: str
+) -> Event:
+    """Somebody made, rotated or revoked an API key."""
+    return {
+        "type": kind,
+        "at": at,
+        "actor": actor,
+        "app": app,
+        "api_key": key,
+        "scopes": list(scopes),
     }
 
 

@@ -42,6 +42,9 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.APP_CREATED: ("event", _CONFIGURATION, "creation"),
     EventType.APP_CHANGED: ("event", _CONFIGURATION, "change"),
     EventType.APP_DELETED: ("event", _CONFIGURATION, "deletion"),
+    EventType.KEY_CREATED: ("event", _CONFIGURATION, "creation"),
+    EventType.KEY_ROTATED: ("event", _CONFIGURATION, "change"),
+    EventType.KEY_REVOKED: ("event", _CONFIGURATION, "deletion"),
     EventType.PERSON_ERASED: ("event", _CONFIGURATION, "deletion"),
     EventType.TRAIL_ARCHIVED: ("event", _CONFIGURATION, "deletion"),
 }

@@ -36,6 +36,9 @@ EVENTS: Mapping[EventType, str] = {
     EventType.APP_CREATED: "An app was created",
     EventType.APP_CHANGED: "An app was changed",
     EventType.APP_DELETED: "An app was deleted, and its keys revoked",
+    EventType.KEY_CREATED: "An API key was made",
+    EventType.KEY_ROTATED: "An API key got a new secret",
+    EventType.KEY_REVOKED: "An API key was revoked",
     EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
 REASONS: Mapping[Reason, str] = {

@@ -330,6 +330,11 @@ class Verification:
         return max(self.attempts_allowed - self.attempts_used, 0)
 
     @property
+    def silence(self) -> Reason | None:
+        """Why nothing is sent while it is pending."""
+        return self.withheld or (Reason.TEST_NUMBER if self.test else None)
+
+    @property
     def send_at(self) -> int:
         """Before this instant nothing can arrive (milliseconds; 0 for what leaves at once)."""
         return self.notice.send_at if self.notice is not None else 0

@@ -96,8 +96,8 @@ class Advance:
         uniform: bool = False,
         lookups: Lookups | None = None,
     ) -> None:
-        """``texts``: the wordings that apps have in common. ``uniform``: a verification stays pending to its end,
-        whatever becomes of its messages.
+        """``texts``: the wordings that apps have in common. ``uniform``: a verification stays pending to its
+        end, whatever becomes of its messages.
         ``lookups``: judge a recipient before the first message, where nobody did before."""
         self._store = store
         self._apps = apps

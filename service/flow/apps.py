@@ -18,7 +18,8 @@ from service.domain.errors import (
 )
 from service.domain.keyring import Keyring
 from service.domain.recipient import Recipient
-from service.store.api_keys import ApiKeyStore, KeyChangedError
+from service.flow.api_keys import ApiKeys
+from service.store.api_keys import KeyChangedError
 from service.store.apps import AppStore, Defined
 
 ANY = "*"
@@ -41,7 +42,7 @@ class Apps:
         self,
         *,
         store: AppStore,
-        api_keys: ApiKeyStore,
+        api_keys: ApiKeys,
         ground: Ground,
         keyring: Keyring,
         clock: Clock,
@@ -94,7 +95,7 @@ class Apps:
         )
         written = await self._store.put(before, wanted.definition, numbers, now, event)
         if written is None:
-            raise AppChangedError()
+            raise AppChangedError
         return written
 
     async def delete(self, id_: str, *, expected: str, actor: str) -> None:
@@ -111,7 +112,7 @@ class Apps:
         before = await self.get(id_)
         _check(before, expected)
         # First, or they would go on with the configuration as any slug does.
-        await self._revoke_keys(id_)
+        await self._revoke_keys(id_, actor)
         event = audit.of_app(
             EventType.APP_DELETED,
             id_,
@@ -121,13 +122,13 @@ class Apps:
             members=sorted(before.definition),
         )
         if not await self._store.delete(before, event):
-            raise AppChangedError()
+            raise AppChangedError
 
-    async def _revoke_keys(self, app: str) -> None:
-        for key, _ in await self._api_keys.list():
-            if key.app == app and key.revoked_at is None:
+    async def _revoke_keys(self, app: str, actor: str) -> None:
+        for key, _ in await self._api_keys.of_app(app):
+            if key.revoked_at is None:
                 try:
-                    await self._api_keys.revoke(key.id)
+                    await self._api_keys.revoke(key.id, actor=actor)
                 except KeyChangedError:
                     raise UnavailableError(
                         "Somebody else changed a key of the app at the same time; try again.", 1
@@ -145,11 +146,11 @@ class Apps:
 
 def _check(found: Defined, expected: str | None) -> None:
     if expected is None and found.revision:
-        raise AppExistsError()
+        raise AppExistsError
     if expected == ANY and not found.revision:
-        raise AppChangedError()
+        raise AppChangedError
     if expected not in (None, ANY, found.tag):
-        raise AppChangedError()
+        raise AppChangedError
 
 
 def _unknown() -> NotFoundError:

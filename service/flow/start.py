@@ -108,8 +108,8 @@ class Start:
         metrics: Metrics,
         uniform: bool = False,
     ) -> None:
-        """``texts``: the wordings that apps have in common. ``uniform``: verifications are answered alike, whatever is
-        known of their recipient."""
+        """``texts``: the wordings that apps have in common. ``uniform``: verifications are answered alike,
+        whatever is known of their recipient."""
         self._store = store
         self._apps = apps
         self._idempotent = idempotent
@@ -161,7 +161,7 @@ class Start:
         keep: int = 0,
     ) -> Started:
         with span(Name.START, id_, app=request.app, purpose=request.purpose):
-            return await self._make(request, app, id_, recipient_id, plan, keep)
+            return await self._make(request, app, id_, recipient_id, plan, keep=keep)
 
     async def _make(
         self,
@@ -170,6 +170,7 @@ class Start:
         id_: str,
         recipient_id: str,
         plan: tuple[Sender, ...],
+        *,
         keep: int,
     ) -> Started:
         self._hashing.check_start()

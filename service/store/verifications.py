@@ -115,8 +115,9 @@ class VerificationStore:
         keep: int = 0,
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
-        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. ``limit_app``: the
-        app that counts the recipient's limit for itself. ``digest``: of a test number's code."""
+        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule.
+        ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test number's
+        code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
         lease = secrets.token_hex(8)
         reply = await self._scripts.run(

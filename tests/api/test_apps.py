@@ -253,7 +253,7 @@ async def test_an_app_has_its_own_words_by_purpose_and_locale(
     [
         ({"name": "Shop{}"}, ["/name"]),
         (
-            {"texts": {"login": {"en": "{app} says nothing", "de": "{code} {app} {x}"}, "*": {"fr": "x" * 200}}},
+            {"texts": {"login": {"en": "{app} lies", "de": "{code} {app} {x}"}, "*": {"fr": "x" * 200}}},
             ["/texts/login/en", "/texts/login/de", "/texts/*/fr"],
         ),
         ({"texts": {"login": {"english!": "{code} {app}"}}}, ["/texts/login"]),
@@ -284,6 +284,11 @@ async def test_keys_are_made_listed_and_revoked(app: World, shop: str) -> None:
         assert (await app.api.delete(f"/v1/apps/{shop}/keys/{key['id']}")).status_code == 204
         assert (await app.api.delete(f"/v1/apps/{shop}/keys/{key['id']}")).status_code == 404
         assert (await api.post("/v1/verifications", json={"to": PHONE})).status_code == 401
+    events = [event for event in await _events(app) if event.get("app") == shop]
+    assert [(e["type"], e["api_key"]) for e in events if e["type"].startswith("key.")] == [
+        ("key.created", key["id"]),
+        ("key.revoked", key["id"]),
+    ]
     faults = (await app.api.post(f"/v1/apps/{shop}/keys", json={"scopes": ["root"]})).json()
     assert faults["errors"][0]["pointer"] == "/scopes/0"
 

@@ -69,11 +69,15 @@ async def test_neither_number_nor_code_stands_in_the_store(app: World, redis: Re
     await _define(app, {NUMBER: CODE})
     v = await app.start(NUMBER)
     await app.verify(v["id"], WRONG)
-    readers = {"hash": redis.hgetall, "string": redis.get, "stream": redis.xrange}
-    found = []
-    async for name in redis.scan_iter():
-        reader = readers.get(await redis.type(name))
-        found.append(name + str(await reader(name) if reader else ""))
+    readers: dict[str, Any] = {
+        "hash": redis.hgetall, "string": redis.get, "stream": redis.xrange,
+        "set": redis.smembers, "zset": lambda key: redis.zrange(key, 0, -1),
+        "list": lambda key: redis.lrange(key, 0, -1),
+    }  # fmt: skip
+    found = [
+        f"{name} {await readers[str(await redis.type(name))](name)}"
+        async for name in redis.scan_iter()
+    ]
     assert any("test_numbers" in text for text in found)
     assert not any(secret in text for text in found for secret in (NUMBER[1:], CODE, WRONG))
 

@@ -1,4 +1,5 @@
-"""One app against another: every operation of the API, with the other's ids, shows nothing and changes nothing."""
+"""One app against another: every operation of the API, tried with the other's ids, shows nothing of it and
+changes nothing."""
 
 import json
 import random
@@ -60,9 +61,12 @@ class Attempt:
 @pytest.fixture(params=[False, True], ids=["told", "uniform"])
 async def app(request: pytest.FixtureRequest, redis: Redis, valkey: str) -> AsyncIterator[World]:
     # Without a worker, for the same reason.
-    changes = {"opt_outs": {"scope": "app"}, "codes": {"resend_after": 0}}
     async with world(
-        valkey, role=Role.API, uniform_answers=request.param, **changes
+        valkey,
+        role=Role.API,
+        uniform_answers=request.param,
+        opt_outs={"scope": "app"},
+        codes={"resend_after": 0},
     ) as running:
         yield running
 
@@ -190,7 +194,8 @@ def _of_operators(theirs: Theirs) -> Iterator[Attempt]:
     for method, where, body in (
         ("GET", "/v1/apps", None), ("GET", path, None), ("PUT", path, {}), ("DELETE", path, None),
         ("GET", of_keys, None), ("POST", of_keys, {"scopes": ["admin"]}),
-        ("DELETE", f"{of_keys}/{theirs.key_id}", None), ("DELETE", f"/v1/apps/{RIVAL}/keys/{theirs.key_id}", None),
+        ("DELETE", f"{of_keys}/{theirs.key_id}", None),
+        ("DELETE", f"/v1/apps/{RIVAL}/keys/{theirs.key_id}", None),
     ):  # fmt: skip
         yield Attempt(method, where, body, {"if-match": "*"})
 

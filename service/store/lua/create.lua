@@ -1,5 +1,5 @@
 -- Creates a verification, leased by its creator, and cancels the one that it supersedes. With uniform
--- answers what is refused is created too, `withheld`: it sends nothing, and its event says why.
+-- answers what is refused is created too, `withheld`: it sends nothing, and its event says why. `digest`: of a test number.
 -- keys: record codes due active pending opt_out limit guesses known audit
 -- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget digest event superseded_event blocked_event callback uniform withheld
 -- include: audit window guesses close opted_out
@@ -37,15 +37,12 @@ if older then
     append_audit_with(superseded_event, { verification = older })
   end
 end
-
 redis.call('HSET', record, 'base', base, 'scopes', scopes, 'app', app, 'status', 'pending', 'rev', 1,
   'attempts_allowed', attempts, 'expires_at', expires_at, 'resend_after', resend_after,
   'lease', lease, 'lease_until', lease_until)
 if callback ~= '' then redis.call('HSET', record, 'callback', callback) end
 redis.call('PEXPIRE', record, retention)
 redis.call('HSET', codes, 'salt', salt)
--- Of a test number: right from the start, under the number of no delivery.
-if digest ~= '' and withheld == '' then redis.call('HSET', codes, 'd0', digest) end
 redis.call('PEXPIRE', codes, ttl)
 redis.call('SET', pending, id, 'PX', ttl)
 redis.call('ZADD', active, expires_at, id)
@@ -53,6 +50,7 @@ redis.call('ZREMRANGEBYSCORE', active, '-inf', now)
 redis.call('PEXPIRE', active, retention)
 redis.call('ZADD', due, lease_until, id)
 if withheld == '' then
+  if digest ~= '' then redis.call('HSET', codes, 'd0', digest) end
   append_audit(event)
   return { 'ok' }
 end
