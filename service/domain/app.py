@@ -63,6 +63,8 @@ class App:
     def limits_over(self, base: Limits) -> Limits:
         """The limits of its starts. What it names is counted for it alone: neither does it use up what
         others share, nor they its own."""
+        if not self.limits and not self.keys:
+            return base
         keys = {**base.keys, **self.keys}
         own = base.own | self.limits.keys()
         return replace(base, **dict(self.limits), keys=keys, own=own)
