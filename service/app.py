@@ -27,6 +27,7 @@ from service.flow.guard import Guard
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
 from service.flow.lookups import Lookups
+from service.flow.migrating import Migrating
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
@@ -62,7 +63,14 @@ from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
 from service.tracing import TracingSetupError, begin_tracing
-from service.worker import Worker, correct_clock, keep_opt_outs, keep_time, keep_up
+from service.worker import (
+    Worker,
+    correct_clock,
+    keep_migrating,
+    keep_opt_outs,
+    keep_time,
+    keep_up,
+)
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -87,6 +95,7 @@ class Service:
     opt_out_sync: OptOutSync
     statistics: Statistics
     sealing: Sealing
+    migrating: Migrating
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -130,6 +139,8 @@ async def build(
             takes_requests=role is not Role.WORKER,
         )
         await service.deliveries.prepare()
+        if settings.upgrades == "at_once":
+            await service.migrating.store.close_at_once()
         if settings.api_key is not None:
             first = settings.api_key.get_secret_value()
             await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
@@ -147,7 +158,8 @@ async def _polling(service: Service, sync_interval: float) -> AsyncIterator[None
     """A worker's loops; on leaving they end what they have begun, within DRAIN_TIMEOUT."""
     stopping = asyncio.Event()
     sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
-    loops = service.worker.run, service.deliveries.run, sealing, counting
+    migrating = partial(keep_migrating, service.migrating)
+    loops = service.worker.run, service.deliveries.run, sealing, counting, migrating
     polling = [asyncio.create_task(loop(stopping)) for loop in loops]
     syncing = list[asyncio.Task[None]]()
     if sync_interval:
@@ -389,6 +401,7 @@ def _join(
         opt_out_sync=sync,
         statistics=Statistics(stats, metrics),
         sealing=Sealing(chain, keyring, clock, metrics),
+        migrating=Migrating(connection, scripts, clock, metrics),
         tasks=tasks,
         inspection=inspection,
     )

@@ -89,6 +89,25 @@ class Metrics:
             "When the last checkpoint was signed",
             registry=registry,
         )
+        self._chain_broken = Gauge(
+            "countersign_audit_chain_broken",
+            "1 where the audit trail does not go on from what was signed",
+            registry=registry,
+        )
+        self._layout = Gauge(
+            "countersign_store_layout", "The layout of the data", registry=registry
+        )
+        self._migration_open = Gauge(
+            "countersign_migration_open",
+            "1 while the data is not wholly of this release's layout",
+            registry=registry,
+        )
+        self._migrated = Counter(
+            "countersign_migrated",
+            "What was brought to a newer layout, by step",
+            ["step"],
+            registry=registry,
+        )
         self._closed = Counter(
             "countersign_closed",
             "Verifications that ended",
@@ -238,6 +257,16 @@ class Metrics:
     def checkpoint(self, at: int) -> None:
         """``at``: milliseconds."""
         self._checkpoint.set(at / 1000)
+
+    def chain_broken(self, is_so: bool) -> None:
+        self._chain_broken.set(is_so)
+
+    def layout(self, layout: int, *, is_open: bool) -> None:
+        self._layout.set(layout)
+        self._migration_open.set(is_open)
+
+    def migrated(self, step: str, count: int) -> None:
+        self._migrated.labels(step).inc(count)
 
     def _count_errors(self, errors: Sequence[ProviderError]) -> None:
         for error in errors:

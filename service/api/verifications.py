@@ -41,6 +41,11 @@ _MAX_METADATA = 20
 _MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 _MetadataValue = Annotated[str, StringConstraints(max_length=200)]
 _Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$")]
+_FIRST_MEMBERS = {
+    "to", "senders", "client_ip", "metadata", "purpose", "locale", "code_length", "ttl",
+    "web_origin", "app_hash", "transaction", "event", "send_at",
+}  # fmt: skip
+"""Of starts and notices; what was added since does not belong here."""
 
 
 class TransactionBody(RequestModel):
@@ -441,7 +446,15 @@ def _transaction(body: TransactionBody | None) -> Transaction | None:
 def idempotency(request: Request[Any, Any, Any], body: MessageBody) -> Idempotency | None:
     """The caller's key, if it sent one."""
     key = read_idempotency_key(request.headers.getall("idempotency-key", []))
-    return None if key is None else Idempotency(key, body.model_dump_json())
+    return None if key is None else Idempotency(key, _asked(body))
+
+
+def _asked(body: MessageBody) -> str:
+    """The body as another release makes it of the same request: a member that came later counts only if the
+    caller gave it, so that a retry that an upgrade parts from its first request is known again."""
+    first = body.model_dump_json(include=_FIRST_MEMBERS)
+    given = body.model_fields_set - _FIRST_MEMBERS
+    return first + body.model_dump_json(include=given) if given else first
 
 
 def _answer(

@@ -13,8 +13,10 @@ from service.cli.bench.command import bench
 from service.cli.callbacks import callbacks
 from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
+from service.cli.migrate import app as migrate_app
 from service.cli.opt_outs import app as opt_outs_app
 from service.cli.telnyx import app as telnyx_app
+from service.cli.texts import app as texts_app
 
 app = typer.Typer(
     name="countersign",
@@ -33,6 +35,8 @@ app.add_typer(callbacks, name="callbacks")
 app.command()(bench)
 app.add_typer(guard_app, name="guard")
 app.add_typer(opt_outs_app, name="opt-outs")
+app.add_typer(texts_app, name="texts")
+app.add_typer(migrate_app, name="migrate")
 
 Config = Annotated[
     Path | None,

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain.stats import HOUR, Row, quantile, spread, total
+from service.domain.stats import HOUR, Row, quantile, spread
+from service.domain.stats_sums import Sums, total
 
 WEEK = 7 * 24
-Hours = Mapping[int, Mapping[Row, Mapping[str, int]]]
+Hours = Mapping[int, Mapping[Row, Sums]]
 _STEPS = {
     "started": "Started",
     "accepted": "Accepted by Telnyx",
@@ -76,7 +77,7 @@ class SenderHealth:
 
 def funnel(hours: Hours, sees: Callable[[Row], bool]) -> list[Step]:
     """Of all verifications of these hours."""
-    summed = _sum(hours, lambda row: not row.sender and sees(row))
+    summed = _sum(hours, sees)
     return [
         Step(name, summed[key], _share(summed[key], summed["started"]))
         for key, name in _STEPS.items()
@@ -87,7 +88,7 @@ def course(hours: Hours, wanted: Iterable[int], sees: Callable[[Row], bool]) -> 
     """Hour by hour, those without any too."""
     found = []
     for hour in wanted:
-        summed = _sum({hour: hours.get(hour, {})}, lambda row: not row.sender and sees(row))
+        summed = _sum({hour: hours.get(hour, {})}, sees)
         found.append(HourOf(hour * HOUR, summed["started"], summed["approved"]))
     return found
 
@@ -96,11 +97,12 @@ def heat_map(
     hours: Hours, sees: Callable[[Row], bool]
 ) -> tuple[list[str], dict[str, dict[str, Cell]]]:
     """The senders, and by country each one's cell; the countries of the most messages first."""
-    by_place: dict[tuple[str, str], Counter[str]] = {}
+    rows_of: dict[tuple[str, str], list[Sums]] = {}
     for rows in hours.values():
-        for row, metrics in rows.items():
-            if row.sender and sees(row):
-                by_place.setdefault((row.country, row.sender), Counter()).update(metrics)
+        for row, sums in rows.items():
+            if sees(row):
+                rows_of.setdefault((row.country, row.sender), []).append(sums)
+    by_place = {place: total(some) for place, some in rows_of.items()}
     senders = sorted({sender for _, sender in by_place})
     countries: Counter[str] = Counter()
     for (country, _), metrics in by_place.items():
@@ -113,10 +115,7 @@ def heat_map(
 
 def against_last_week(hours: Hours, hour: int, sees: Callable[[Row], bool]) -> list[Change]:
     """The last full hour against the same one a week before."""
-    now, before = (
-        _sum({h: hours.get(h, {})}, lambda row: not row.sender and sees(row))
-        for h in (hour, hour - WEEK)
-    )
+    now, before = (_sum({h: hours.get(h, {})}, sees) for h in (hour, hour - WEEK))
     fallbacks = [
         sum(by for name, by in m.items() if name.startswith("fallback.")) for m in (now, before)
     ]
@@ -136,12 +135,12 @@ def against_last_week(hours: Hours, hour: int, sees: Callable[[Row], bool]) -> l
 
 def senders(hours: Hours, sees: Callable[[Row], bool]) -> list[SenderHealth]:
     """Each sender's health, the busiest first."""
-    by_sender: dict[str, list[Mapping[str, int]]] = {}
+    by_sender: dict[str, list[Sums]] = {}
     for rows in hours.values():
-        for row, metrics in rows.items():
-            if row.sender and sees(row):
-                by_sender.setdefault(row.sender, []).append(metrics)
-    found = [_health(name, Counter(total(metrics))) for name, metrics in by_sender.items()]
+        for row, sums in rows.items():
+            if sees(row):
+                by_sender.setdefault(row.sender, []).append(sums)
+    found = [_health(name, total(some)) for name, some in by_sender.items()]
     return sorted(found, key=lambda one: -one.sent)
 
 
@@ -155,9 +154,7 @@ def points(values: Sequence[int], most: int, width: int, height: int) -> str:
 
 
 def _sum(hours: Hours, wanted: Callable[[Row], bool]) -> Counter[str]:
-    return Counter(
-        total(metrics for rows in hours.values() for row, metrics in rows.items() if wanted(row))
-    )
+    return total(sums for rows in hours.values() for row, sums in rows.items() if wanted(row))
 
 
 def _cell(m: Counter[str]) -> Cell:

@@ -10,6 +10,7 @@ from service.dashboard import figures
 from service.dashboard.page import render
 from service.dashboard.visit import signed_in, visit_of
 from service.domain.stats import HOUR
+from service.store.stats import Detail
 
 _HOURS = 24
 _LATE = 5 * 60_000
@@ -22,7 +23,7 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
     heads, last = await parts.chain.heads(), await parts.chain.last_checkpoint()
     unsealed = sum(len(page.events) for page in await parts.chain.unsealed())
     hour = now // HOUR
-    hours = await parts.stats.hours(hour - _HOURS + 1, hour)
+    hours = await parts.stats.hours(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)
     sealed = sum(head.sequence for head in heads.values())
     signed = sum(head.sequence for head in last.heads.values()) if last is not None else 0
     values = {

@@ -15,7 +15,7 @@ from service.store.connection import MIN_REDIS, Connection, StoreSetupError, Tls
 from service.store.lookup import sealed_copies
 from service.store.records import pairs
 from service.store.scripts import Scripts
-from service.store.setup import READABLE
+from service.store.setup import LAYOUT, layout_fault
 
 _MOST_SKEW = 1_000
 
@@ -72,14 +72,16 @@ def check_tls(url: str) -> Finding:
 def check_layout(meta: dict[str, str]) -> Finding:
     if "layout" not in meta:
         return ok("redis layout", "empty; the first start writes it")
-    for field, readable in READABLE.items():
-        if int(meta.get(field, 0)) not in readable:
-            return fail(
-                "redis layout",
-                f"{field} is {meta.get(field)}, this release works with {readable[-1]}",
-                "use another database, or the release that made this one",
-            )
-    return ok("redis layout", f"layout {meta['layout']}, {meta['partitions']} partitions")
+    layout, partitions = int(meta["layout"]), int(meta.get("partitions", 0))
+    if fault := layout_fault(layout, partitions):
+        return fail("redis layout", *fault)
+    if layout < LAYOUT:
+        return warn(
+            "redis layout",
+            f"layout {layout}, and {LAYOUT} is this release's: the audit trail is not sealed meanwhile",
+            "once no process of an older release runs: countersign migrate run",
+        )
+    return ok("redis layout", f"layout {layout}, {partitions} partitions")
 
 
 def check_apps(apps: Sequence[App]) -> Finding:

@@ -63,6 +63,7 @@ class EventType(StrEnum):
     KEY_REVOKED = "key.revoked"
     PERSON_ERASED = "person.erased"
     TRAIL_ARCHIVED = "trail.archived"
+    STORE_MIGRATED = "store.migrated"
 
 
 _OF_NOTICES = {
@@ -282,8 +283,11 @@ def of_erasure(recipient_id: str, at: int, *, actor: str) -> Event:
     }
 
 
-def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) -> Event:
-    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here."""
+def of_archive(
+    checkpoint: int, file: str, digest: str, events: int, at: int, *, signature: str
+) -> Event:
+    """What was sealed up to a checkpoint is in a file (``digest``: BLAKE2b of it, hex) and no longer here;
+    ``signature``: see ``chain.sign_archive``."""
     return {
         "type": EventType.TRAIL_ARCHIVED,
         "at": at,
@@ -292,4 +296,15 @@ def of_archive(checkpoint: int, file: str, digest: str, events: int, at: int) ->
         "file": file,
         "digest": digest,
         "events": events,
+        "signature": signature,
+    }
+
+
+def of_migration(layout: int, at: int) -> Event:
+    """The data was brought to a newer layout."""
+    return {
+        "type": EventType.STORE_MIGRATED,
+        "at": at,
+        "actor": "countersign",
+        "layout": layout,
     }

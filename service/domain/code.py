@@ -44,12 +44,15 @@ class Alphabet(StrEnum):
         """Whether it can have made this code."""
         return set(code) <= set(self.characters) and not self._lacks_digit(code)
 
+    def values(self, length: int) -> int:
+        """How many codes there are of this length."""
+        without_digit = sum(not c.isdigit() for c in self.characters)
+        refused = pow(without_digit, length) if self is Alphabet.MIXED else 0
+        return int(pow(len(self.characters), length) - refused)
+
     def bits(self, length: int) -> float:
         """The entropy of a code."""
-        values = len(self.characters) ** length
-        if self is Alphabet.MIXED:
-            values -= sum(not c.isdigit() for c in self.characters) ** length
-        return log2(values)
+        return log2(self.values(length))
 
     def allows(self, length: int) -> bool:
         """Whether codes of this length are strong enough."""

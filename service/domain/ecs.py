@@ -47,6 +47,7 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.KEY_REVOKED: ("event", _CONFIGURATION, "deletion"),
     EventType.PERSON_ERASED: ("event", _CONFIGURATION, "deletion"),
     EventType.TRAIL_ARCHIVED: ("event", _CONFIGURATION, "deletion"),
+    EventType.STORE_MIGRATED: ("event", _CONFIGURATION, "change"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {

@@ -39,6 +39,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.KEY_CREATED: "An API key was made",
     EventType.KEY_ROTATED: "An API key got a new secret",
     EventType.KEY_REVOKED: "An API key was revoked",
+    EventType.STORE_MIGRATED: "The data was brought to a newer layout",
     EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
 REASONS: Mapping[Reason, str] = {

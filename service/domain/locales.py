@@ -6,6 +6,7 @@ A tag is a BCP 47 language tag of language, script and region: the rest says not
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 
@@ -52,6 +53,7 @@ class Languages:
         return "" if len(end) == 4 and end != usual else shorter
 
 
+@lru_cache(maxsize=1024)
 def _split(tag: str) -> tuple[str, str | None, str | None]:
     language, *rest = tag.split("-")
     script = next((part.title() for part in rest if len(part) == 4 and part.isalpha()), None)

@@ -231,7 +231,9 @@ def _is_right_to_left(template: str) -> bool:
 
 
 def _has_right_to_left(value: str) -> bool:
-    return any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in value)
+    return not value.isascii() and any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in value
+    )
 
 
 def _is_control(character: str) -> bool:

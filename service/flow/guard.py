@@ -57,6 +57,7 @@ class Subject:
     limits: Limits
     has_code: bool = True
     test: bool = False
+    segments: int = 1
 
     def blocked(self, at: int) -> Event:
         """The event of a refusal, without the rule and its figures."""
@@ -153,7 +154,10 @@ class Guard:
         calls = self._pumping.calls(message) if message is not None else []
         pricing = self._spending.calls(subject.recipient)
         taken, found = await self._store.take_each(keys, subject.id, now, [*calls, *pricing])
-        replies, price = found[: len(calls)], self._spending.price(found[len(calls) :])
+        replies, price = (
+            found[: len(calls)],
+            self._spending.price(found[len(calls) :], subject.segments),
+        )
         standings = tuple(one for one in taken if isinstance(one, Standing))
         exceeded = [one for one in taken if isinstance(one, Exceeded)]
         if own := [one for one in exceeded if is_of_caller(one.limit)]:
@@ -249,7 +253,10 @@ class Guard:
         calls = self._pumping.calls(message) if message is not None else []
         pricing = self._spending.calls(subject.recipient)
         taken, found = await self._store.take_with(keys, subject.id, now, [*calls, *pricing])
-        replies, price = found[: len(calls)], self._spending.price(found[len(calls) :])
+        replies, price = (
+            found[: len(calls)],
+            self._spending.price(found[len(calls) :], subject.segments),
+        )
         if isinstance(taken, Exceeded):
             raise await self._over(subject, keys, message, replies, taken)
         if message is None:

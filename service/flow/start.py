@@ -21,11 +21,12 @@ from service.domain.keyring import Keyring
 from service.domain.notice import complete_notice
 from service.domain.plan import Route, Sender, plan_for, unknown_senders
 from service.domain.recipient import Recipient
+from service.domain.segments import measure
 from service.domain.text import TextError
 from service.domain.texts import Texts
 from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
-from service.flow.advance import Advance
+from service.flow.advance import Advance, Draft
 from service.flow.guard import UNGUARDED, Guard, Passed, Subject
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotency, Idempotent
@@ -174,7 +175,7 @@ class Start:
         keep: int,
     ) -> Started:
         self._hashing.check_start()
-        fixed = self._fixed_code(app, recipient_id)
+        fixed, has_code = self._fixed_code(app, recipient_id), request.notice is None
         subject = Subject(
             id=id_,
             app=request.app,
@@ -185,15 +186,21 @@ class Start:
             client_ip=request.client_ip,
             limit_keys=request.limit_keys,
             limits=app.limits_over(self._limits),
-            has_code=request.notice is None,
+            has_code=has_code,
             test=fixed is not None,
+            segments=self._segments(request, app, plan),
         )
-        uniform = self._uniform and request.notice is None
+        uniform = self._uniform and has_code
         judge = self._guard.weigh if uniform else self._guard.check
         # The guard is about what is sent.
         passed = UNGUARDED if subject.test else await judge(subject, has_route=bool(plan))
         v = self._verification(request, app, subject, plan, passed)
-        created = await self._create(v, subject, passed, keep, fixed)
+        salt = secrets.token_bytes(SALT_BYTES)
+        draft = None if uniform else await self._advance.draft(v, salt)
+        digest = await self._advance.digest(v, salt, fixed) if fixed and has_code else b""
+        created = await self._create(
+            v, salt, subject, passed, draft=draft, digest=digest, keep=keep
+        )
         if uniform:
             # Read before anything is done about it: the answer is the same whatever that will be.
             answer = Started(await self._read(id_), passed.standings)
@@ -205,7 +212,9 @@ class Start:
             await self._guard.counted_twice(passed)
         if isinstance(created, Claim):
             self._metrics.started(v)
-            await self._first_message(created)
+            sent = await self._tasks.within(self._until_accepted(created, draft), SEND_BUDGET)
+            if sent is not None:
+                return Started(sent, passed.standings)
         return Started(await self._read(id_), passed.standings)
 
     def _follow(
@@ -229,10 +238,13 @@ class Start:
     async def _create(
         self,
         v: Verification,
+        salt: bytes,
         subject: Subject,
         passed: Passed,
+        *,
+        draft: Draft | None,
+        digest: bytes,
         keep: int,
-        fixed: Code | None,
     ) -> Claim | Exceeded | OptedOut | Exists:
         created_event = audit.of_verification(
             EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
@@ -249,33 +261,23 @@ class Start:
             actor=subject.actor,
             reason=Reason.SUPERSEDED,
         ) | {"superseded_by": v.id}
-        salt = secrets.token_bytes(SALT_BYTES)
         return await self._store.create(
             v,
             salt,
             () if subject.test else subject.limits.recipient,
             limit_app=v.app if "recipient" in subject.limits.own else "",
-            digest=await self._digest(v, fixed, salt) if fixed and v.notice is None else b"",
+            digest=digest,
             event=created_event,
             superseded=superseded,
             blocked=blocked,
             keep=keep,
+            first=draft.begin if draft else None,
         )
 
     def _fixed_code(self, app: App, recipient_id: str) -> Code | None:
         """The code of a test number of the app; ``None`` for everybody else."""
         kept = app.test_numbers.get(recipient_id)
         return open_code(kept, app.id, recipient_id, self._keyring) if kept else None
-
-    async def _digest(self, v: Verification, code: Code, salt: bytes) -> bytes:
-        with self._hashing.slot():
-            return await self._hashing.digest(
-                code,
-                verification=v.id,
-                pepper=self._keyring.pepper(v.key_id),
-                salt=salt,
-                bound=v.bound,
-            )
 
     async def _refuse(
         self, created: Exceeded | OptedOut, subject: Subject, passed: Passed
@@ -287,13 +289,10 @@ class Start:
             "The recipient asked for no more messages; they can text START to any sender."
         )
 
-    async def _first_message(self, claim: Claim) -> None:
-        """Wait until the first message is accepted, at most the budget; the work goes on after it."""
-        await self._tasks.within(self._until_accepted(claim), SEND_BUDGET)
-
-    async def _until_accepted(self, claim: Claim) -> None:
+    async def _until_accepted(self, claim: Claim, draft: Draft | None) -> Verification | None:
+        """Advance until the first message is accepted; ``None`` where others know better how it stands."""
         end = self._clock.now() + SEND_BUDGET
-        progress = await self._advance.run(claim)
+        progress = await self._advance.run(claim, draft)
         while (
             progress.due_at is not None
             and progress.due_at < end
@@ -302,8 +301,9 @@ class Start:
             await self._clock.sleep(max(progress.due_at - self._clock.now(), 0))
             following = await self._advance(claim.verification.id)
             if following is None:  # A worker was faster, and goes on with it.
-                return
+                return None
             progress = following
+        return progress.verification if progress.due_at is not None else None
 
     async def _read(self, id_: str) -> Verification:
         v = await self._store.get(id_)
@@ -345,7 +345,9 @@ class Start:
     ) -> tuple[Sender, ...]:
         """The senders whose text has room for what it must say of stopping: without it, it may not go."""
         country = request.recipient.country
-        able = tuple(s for s in plan if self._has_room(request, app, s.stop_text_in(country)))
+        said = {sender.stop_text_in(country) for sender in plan}
+        fits = {stop_text for stop_text in said if self._has_room(request, app, stop_text)}
+        able = tuple(sender for sender in plan if sender.stop_text_in(country) in fits)
         if plan and not able:
             raise InvalidRequestError.at(
                 "/senders", "leaves no sender whose stop_text fits into the segment with this text"
@@ -358,6 +360,13 @@ class Start:
         except TextError:
             return False
         return True
+
+    def _segments(self, request: StartRequest, app: App, plan: tuple[Sender, ...]) -> int:
+        """Of the longest message that a sender of the plan may send: each is paid for."""
+        country = request.recipient.country
+        said = {sender.stop_text_in(country) for sender in plan}
+        sizes = (measure(self._compose(request, app, stop_text)) for stop_text in said)
+        return max((size.segments for size in sizes), default=1)
 
     def _compose(self, request: StartRequest, app: App, stop_text: str | None) -> str:
         if request.notice is not None:

@@ -62,6 +62,15 @@ def _fits_a_header(key: SecretStr) -> SecretStr:
     return key
 
 
+def _can_stand_in_a_text(name: str) -> str:
+    if faults := check_name(name):
+        raise ValueError("; ".join(faults))
+    return name
+
+
+_AppName = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_can_stand_in_a_text)
+]
 _TelnyxKey = Annotated[
     SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
 ]
@@ -90,7 +99,7 @@ class Settings(BaseSettings):
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
     )
-    app_name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)] = "Countersign"
+    app_name: _AppName = "Countersign"
     senders: Annotated[dict[str, SenderSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     uniform_answers: bool = False
@@ -112,6 +121,9 @@ class Settings(BaseSettings):
     notices: dict[NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
     is the app's name."""
+    upgrades: Literal["asked", "at_once"] = "asked"
+    """When the data takes a new release's layout, which an older release cannot start on: once ``countersign
+    migrate run`` says that none runs any more, or as soon as a process of the new one starts."""
     retention: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -126,13 +138,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # The environment wins over the TOML file, whose content is given as init values.
         return env_settings, init_settings
-
-    @field_validator("app_name")
-    @classmethod
-    def _can_stand_in_a_text(cls, name: str) -> str:
-        if faults := check_name(name):
-            raise ValueError("; ".join(faults))
-        return name
 
     @field_validator("public_url", "telnyx_base_url")
     @classmethod
@@ -174,13 +179,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _texts_can_be_sent(self) -> "Settings":
-        stop_texts = {name: s.stop_text for name, s in self.senders.items() if s.stop_text}
-        texts = self.texts_()
-        wrong = check_templates(self.texts.templates, texts, stop_texts)
-        faults = [f"texts.{fault}" for fault in wrong]
-        faults += [f"senders.{fault}" for fault in check_stop_texts(texts, stop_texts)]
+        stop_texts = _stop_texts(self.senders)
+        faults = _text_faults(self.texts_(), self.texts, stop_texts)
         if faults := faults + self._notice_faults(stop_texts):
-            raise ValueError("\n  ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
     def _notice_faults(self, stop_texts: dict[str, str]) -> list[str]:
@@ -239,14 +241,7 @@ class Settings(BaseSettings):
         return Messages(self.public_url, milliseconds(self.codes.resend_after))
 
     def texts_(self) -> Texts:
-        return Texts(
-            app_name=self.app_name,
-            catalogue=shipped_templates(),
-            languages=cldr_languages(),
-            own=(self.texts.templates,),
-            max_segments=self.texts.max_segments,
-            grouping=self.codes.grouping,
-        )
+        return _texts(self.app_name, self.texts, self.codes)
 
     def notice_texts(self) -> dict[str, str]:
         """By event, with ``{app}`` in them."""
@@ -314,6 +309,48 @@ class AccountSettings(BaseModel):
             api_key=self.telnyx_api_key.get_secret_value(),
             read_timeout=30.0,
         )
+
+
+class TextSettings(BaseModel):
+    """The part of the configuration that decides what stands in a code's message."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    app_name: _AppName = "Countersign"
+    senders: dict[str, SenderSection] = {}
+    codes: CodesSection = CodesSection()
+    texts: TextsSection = TextsSection()
+
+    @model_validator(mode="after")
+    def _texts_can_be_sent(self) -> "TextSettings":
+        stop_texts = _stop_texts(self.senders)
+        if faults := _text_faults(self.texts_(), self.texts, stop_texts):
+            raise ValueError("\n".join(faults))
+        return self
+
+    def texts_(self) -> Texts:
+        return _texts(self.app_name, self.texts, self.codes)
+
+
+def _texts(app_name: str, section: TextsSection, codes: CodesSection) -> Texts:
+    return Texts(
+        app_name=app_name,
+        catalogue=shipped_templates(),
+        languages=cldr_languages(),
+        own=(section.templates,),
+        max_segments=section.max_segments,
+        grouping=codes.grouping,
+    )
+
+
+def _stop_texts(senders: dict[str, SenderSection]) -> dict[str, str]:
+    return {name: s.stop_text for name, s in senders.items() if s.stop_text}
+
+
+def _text_faults(texts: Texts, section: TextsSection, stop_texts: dict[str, str]) -> list[str]:
+    wrong = check_templates(section.templates, texts, stop_texts)
+    without_room = check_stop_texts(texts, stop_texts)
+    return [*(f"texts.{fault}" for fault in wrong), *(f"senders.{fault}" for fault in without_room)]
 
 
 def _windows(texts: list[str]) -> tuple[Limit, ...]:

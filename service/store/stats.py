@@ -5,13 +5,20 @@ of an hour is made anew from all partitions, so making it twice does no harm; it
 read for each hour.
 """
 
+import asyncio
+import base64
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import zstandard
 
 from service.domain.plan import Sender
 from service.domain.stats import HOUR, Counted, Field, Increments, Row
+from service.domain.stats_sums import SIZE, Sums, add
 from service.domain.verification import Verification
 from service.store import keys
 from service.store.connection import Connection
@@ -25,8 +32,19 @@ KEEP = 36 * 24 * HOUR
 """Milliseconds that an hour's counters are kept: the same hour of the last weeks can be compared."""
 _BETWEEN = "\x1f"
 _REV = "rev"
+_NONE: Mapping[str, int] = {}
 
-Rows = dict[Row, dict[str, int]]
+
+Rows = dict[Row, Sums]
+
+
+class Detail(StrEnum):
+    """What the rows of an hour's sum are: of verifications; of messages, whatever their carriers; and of
+    messages by carrier too. The less is asked for, the faster it comes."""
+
+    LOGINS = "logins"
+    SENDERS = "senders"
+    CARRIERS = "carriers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +133,7 @@ class StatsStore:
         await self._scripts.run(
             "keep_sum",
             {"sum": keys.stats_sum(int(hour))},
-            {"version": version, "rows": _dump_rows(summed), "keep": KEEP},
+            {"version": version, "keep": KEEP, **_dump_sums(summed)},
         )
         await self._scripts.run_all(
             [
@@ -131,13 +149,14 @@ class StatsStore:
             ]
         )
 
-    async def hours(self, first: int, last: int) -> dict[int, Rows]:
-        """The rows of each hour (hours since the epoch, both included) that has any."""
-        wanted = range(first, last + 1)
+    async def hours(self, wanted: Iterable[int], detail: Detail) -> dict[int, Rows]:
+        """The rows of those hours (since the epoch) that have any."""
+        hours = list(wanted)
         replies = await self._connection.commands(
-            [("HGET", keys.stats_sum(hour), "rows") for hour in wanted]
+            [("HMGET", keys.stats_sum(hour), detail, "rows") for hour in hours]
         )
-        return {hour: _load_rows(rows) for hour, rows in zip(wanted, replies, strict=True) if rows}
+        # Of weeks it is a lot, and others wait for their logins.
+        return await asyncio.to_thread(_load_hours, hours, replies, detail)
 
 
 def _to_call(change: Change) -> Call:
@@ -164,14 +183,69 @@ def _name(field: Field) -> str:
     return _BETWEEN.join((row.app, row.country, row.sender, row.carrier, field.metric))
 
 
-def _dump_rows(summed: Mapping[str, int]) -> str:
-    rows: dict[str, dict[str, int]] = defaultdict(dict)
+def _dump_sums(summed: Mapping[str, int]) -> dict[str, str]:
+    by_row: dict[Row, dict[str, int]] = defaultdict(dict)
     for name, by in summed.items():
-        if by:
-            row, _, metric = name.rpartition(_BETWEEN)
-            rows[row][metric] = by
-    return dump(rows)
+        app, country, sender, carrier, metric = name.split(_BETWEEN)
+        by_row[Row(app, country, sender, carrier)][metric] = by
+    logins: Rows = {}
+    carriers: Rows = {}
+    senders: dict[Row, list[Sums]] = defaultdict(list)
+    for row in sorted(by_row):
+        sums = Sums.of(by_row[row])
+        if row.sender:
+            carriers[row] = sums
+            senders[row._replace(carrier="")].append(sums)
+        else:
+            logins[row] = sums
+    return {
+        Detail.LOGINS: _dump_rows(logins),
+        Detail.SENDERS: _dump_rows({row: add(some) for row, some in senders.items()}),
+        Detail.CARRIERS: _dump_rows(carriers),
+    }
+
+
+def _dump_rows(rows: Rows) -> str:
+    """Three lines: the numbers, mostly zeros, compressed; the rows' names; what has no place in numbers."""
+    numbers = b"".join(sums.write() for sums in rows.values())
+    packed = zstandard.ZstdCompressor(level=1).compress(numbers)
+    others = {n: sums.others for n, sums in enumerate(rows.values()) if sums.others}
+    return "\n".join((base64.b64encode(packed).decode(), dump(list(rows)), dump(others)))
 
 
 def _load_rows(text: str) -> Rows:
-    return {Row(*name.split(_BETWEEN)): metrics for name, metrics in json.loads(text).items()}
+    packed, names, others = text.split("\n")
+    numbers = memoryview(zstandard.ZstdDecompressor().decompress(base64.b64decode(packed)))
+    beside: dict[str, dict[str, int]] = json.loads(others)
+    return {
+        row: Sums(
+            int.from_bytes(numbers[n * SIZE : (n + 1) * SIZE], "little"), beside.get(str(n), _NONE)
+        )
+        for n, row in enumerate(_load_names(names))
+    }
+
+
+@lru_cache(maxsize=3)
+def _load_names(text: str) -> tuple[Row, ...]:
+    """From one hour to the next they are mostly the same."""
+    return tuple(Row(*names) for names in json.loads(text))
+
+
+def _load_hours(
+    hours: Sequence[int], replies: Sequence[Sequence[str | None]], detail: Detail
+) -> dict[int, Rows]:
+    found = {}
+    for hour, (rows, earlier) in zip(hours, replies, strict=True):
+        if rows:
+            found[hour] = _load_rows(rows)
+        elif earlier:
+            found[hour] = _load_rows(_dump_earlier(earlier)[detail])
+    return found
+
+
+def _dump_earlier(text: str) -> dict[str, str]:
+    """As an earlier release kept an hour's sum, until it is made anew or ends."""
+    rows: dict[str, dict[str, int]] = json.loads(text)
+    return _dump_sums(
+        {f"{row}{_BETWEEN}{m}": by for row, metrics in rows.items() for m, by in metrics.items()}
+    )

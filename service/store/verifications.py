@@ -44,6 +44,23 @@ class Claim:
         """The same lease, over what the holder itself made of the verification."""
         return replace(self, verification=verification)
 
+    def after(self, begin: "Begin") -> "Claim":
+        """The same lease, over a verification whose delivery was begun."""
+        v = self.verification.with_delivery(begin.delivery)
+        return self.on(replace(v, resend_after=begin.resend_after, rev=v.rev + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What is recorded of a delivery before it is sent, and the ``routes`` that no breaker may hold
+    back. A resend may be asked for after ``resend_after`` (milliseconds)."""
+
+    delivery: Delivery
+    event: Event
+    resend_after: int
+    digest: bytes = b""
+    routes: Sequence[str] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -113,13 +130,16 @@ class VerificationStore:
         superseded: Event,
         blocked: Event,
         keep: int = 0,
+        first: Begin | None = None,
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
-        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule.
-        ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test number's
-        code."""
+        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. The ``first``
+        delivery is begun in the same step: it is in the claim's verification then, and only then may be
+        sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
+        number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
         lease = secrets.token_hex(8)
+        since = first.delivery.begun_at if first else v.created_at
         reply = await self._scripts.run(
             "create",
             {
@@ -134,6 +154,7 @@ class VerificationStore:
                 "limit": of_recipient.limit(limit_app),
                 "guesses": of_recipient.guesses(v.app),
                 "known": of_recipient.known(v.app),
+                "breakers": f"{k.prefix}breakers",
             },
             {
                 "id": v.id,
@@ -147,18 +168,21 @@ class VerificationStore:
                 "expires_at": v.expires_at,
                 "ttl": v.expires_at - v.created_at,
                 "retention": v.expires_at - v.created_at + max(self._retention, keep),
-                "resend_after": v.resend_after,
+                "resend_after": first.resend_after if first else v.resend_after,
                 "lease": lease,
-                "lease_until": v.created_at + self._lease,
+                "lease_until": since + self._lease,
                 "windows": _windows(windows),
                 "budget": "" if v.notice else self._budget,
-                "digest": digest.hex(),
                 "event": dump(event),
                 "superseded_event": dump(superseded),
                 "blocked_event": dump(blocked),
                 "callback": v.callback_url or "",
                 "uniform": "" if v.notice else self._uniform,
                 "withheld": v.withheld or "",
+                "delivery": dump_delivery(first.delivery) if first else "",
+                "digest": (first.digest if first else digest).hex(),
+                "routes": " ".join(first.routes) if first else "",
+                "begun_event": dump(first.event) if first else "",
             },
         )
         match reply[0]:
@@ -172,6 +196,8 @@ class VerificationStore:
                 return exceeded("recipient", reply)
             case "withheld":
                 return Claim(replace(v, rev=1, withheld=Reason(reply[1])), lease, salt)
+            case "begun" if first is not None:
+                return Claim(replace(v, rev=1), lease, salt).after(first)
             case _:
                 return Claim(replace(v, rev=1), lease, salt)
 
@@ -189,18 +215,9 @@ class VerificationStore:
         v = load(id_, pairs(reply[2:]), self._senders)
         return Claim(v, lease, bytes.fromhex(reply[1]))
 
-    async def begin_delivery(
-        self,
-        claim: Claim,
-        delivery: Delivery,
-        digest: bytes,
-        resend_after: int,
-        event: Event,
-        *,
-        routes: Sequence[str] = (),
-    ) -> str | Tripped:
+    async def begin_delivery(self, claim: Claim, begin: Begin) -> str | Tripped:
         """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``; or the
-        first of the ``routes`` whose breaker is open. Only ``ok`` allows the POST."""
+        first of the routes whose breaker is open. Only ``ok`` allows the POST."""
         v, k = claim.verification, VerificationKeys(claim.verification.id)
         reply = await self._scripts.run(
             "begin_delivery",
@@ -214,15 +231,15 @@ class VerificationStore:
             },
             {
                 "id": v.id,
-                "routes": " ".join(routes),
+                "routes": " ".join(begin.routes),
                 "lease": claim.lease,
-                "lease_until": delivery.begun_at + self._lease,
+                "lease_until": begin.delivery.begun_at + self._lease,
                 "rev": v.rev,
-                "number": delivery.number,
-                "delivery": dump_delivery(delivery),
-                "digest": digest.hex(),
-                "resend_after": resend_after,
-                "event": dump(event),
+                "number": begin.delivery.number,
+                "delivery": dump_delivery(begin.delivery),
+                "digest": begin.digest.hex(),
+                "resend_after": begin.resend_after,
+                "event": dump(begin.event),
             },
         )
         return Tripped(reply[1], int(reply[2])) if reply[0] == "tripped" else reply[0]

@@ -68,24 +68,25 @@ def _just_before(
     advance: Advance, point: str, purpose: str, stop: Callable[[], Awaitable[None]]
 ) -> Callable[[], None]:
     """Run ``stop`` right before the fallback for the purpose reaches ``point``; gives what undoes it."""
-    plain = getattr(advance, point)
+    owner: Any = advance if point in vars(Advance) else vars(advance)["_store"]
+    plain = getattr(owner, point)
 
-    async def paused(claim: Any, *more: Any) -> Any:
-        v = claim.verification
+    async def paused(of: Any, *more: Any) -> Any:
+        v = getattr(of, "verification", of)
         if v.purpose == purpose and len(v.deliveries) == 1:
             undo()
             await stop()
-        return await plain(claim, *more)
+        return await plain(of, *more)
 
     def undo() -> None:
-        advance.__dict__.pop(point, None)
+        vars(owner).pop(point, None)
 
-    setattr(advance, point, paused)
+    setattr(owner, point, paused)
     return undo
 
 
 @pytest.mark.parametrize("how", [_by_webhook, _by_api])
-@pytest.mark.parametrize("point", ["run", "_step", "_send", "_content", "_begin"])
+@pytest.mark.parametrize("point", ["run", "_step", "_send", "_draft", "begin_delivery"])
 async def test_a_stop_while_a_fallback_is_in_flight_stops_it_before_the_next_send(
     app: World, point: str, how: Callable[[World, str], Awaitable[None]]
 ) -> None:

@@ -21,7 +21,7 @@ from service.store.keys import new_id
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
-from service.store.verifications import Claim, Exists, OptedOut, Tripped, VerificationStore
+from service.store.verifications import Begin, Claim, Exists, OptedOut, Tripped, VerificationStore
 
 NOW = 1_800_000_000_000
 LEASE = 12_000
@@ -67,9 +67,8 @@ class Stores:
     ) -> str | Tripped:
         delivery = make_delivery(len(claim.verification.deliveries) + 1)
         event = of_delivery(EventType.DELIVERY_BEGUN, claim.verification, delivery, NOW)
-        return await self.verifications.begin_delivery(
-            claim, delivery, digest, NOW + 30_000, event, routes=routes
-        )
+        begin = Begin(delivery, event, NOW + 30_000, digest, routes)
+        return await self.verifications.begin_delivery(claim, begin)
 
     async def sent(self, **changes: object) -> Claim:
         """A verification with one delivery accepted, waiting for its report."""

@@ -2,7 +2,7 @@
 -- include: pseudonym callbacks
 local function append_audit(event)
   local told = under_pseudonym(event)
-  queue_callback(told, redis.call('XADD', audit, '*', 'event', told))
+  queue_callback(told, redis.call('XADD', audit, '*', 'event', told, 'form', form))
 end
 
 -- An event that Python could not complete, because only the script knows some of its fields.
