@@ -239,8 +239,9 @@ class Metrics:
         """The Prometheus text format."""
         return generate_latest(self.registry)
 
-    def started(self, country: str, purpose: str) -> None:
-        self._starts.labels(country, purpose).inc()
+    def started(self, v: Verification) -> None:
+        if not v.test:
+            self._starts.labels(v.country, v.purpose).inc()
 
     def delivery(self, kind: SenderKind, reason: Reason, outcome: Outcome) -> None:
         self._deliveries.labels(kind, reason, type(outcome).__name__.lower()).inc()
@@ -282,6 +283,8 @@ class Metrics:
         self._closed.labels(status, reason).inc()
 
     def attempt(self, v: Verification, approved: bool, now: int) -> None:
+        if v.test:
+            return
         self._attempts.labels(str(approved).lower()).inc()
         if approved:
             self.closed(Status.APPROVED, Reason.APPROVED)

@@ -234,6 +234,15 @@ class DeliveryAnswer(RequestModel):
     proven: bool
 
 
+_IsTest = Annotated[
+    bool,
+    Field(
+        description="True, and there at all, for a test number of the app alone.",
+        exclude_if=lambda test: not test,
+    ),
+]
+
+
 class VerificationAnswer(RequestModel):
     """A verification; ``to`` is masked. ``deliveries`` is empty where answers are uniform."""
 
@@ -248,6 +257,7 @@ class VerificationAnswer(RequestModel):
     attempts_remaining: int
     deliveries: list[DeliveryAnswer]
     metadata: dict[str, str]
+    test: _IsTest = False
 
 
 class VerdictAnswer(RequestModel):
@@ -266,6 +276,7 @@ class VerdictAnswer(RequestModel):
             exclude_if=lambda proof: proof is None,
         ),
     ] = None
+    test: _IsTest = False
 
 
 class Verifications(Controller):
@@ -356,6 +367,7 @@ class Verifications(Controller):
                 attempts_remaining=verdict.attempts_remaining,
                 delivery=verdict.delivery,
                 proof=verdict.proof,
+                test=verdict.test,
             )
         )
 
@@ -411,9 +423,9 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         actor=actor,
         recipient=body.to,
         purpose=body.purpose,
-        code_length=body.code_length or parts.code_length,
+        code_length=body.code_length,
         alphabet=parts.alphabet,
-        ttl=(body.ttl or parts.ttl) * 1000,
+        ttl=None if body.ttl is None else body.ttl * 1000,
         senders=tuple(body.senders) if body.senders is not None else None,
         locale=body.locale,
         client_ip=body.client_ip,
@@ -462,6 +474,7 @@ def _answer(
         attempts_remaining=v.attempts_remaining,
         deliveries=[to_delivery_answer(d) for d in deliveries],
         metadata=dict(v.metadata),
+        test=v.test,
     )
     return answer(model, status, headers)
 
