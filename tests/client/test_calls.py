@@ -25,25 +25,21 @@ from service.client import (
 )
 from service.store.api_keys import Scope
 from tests.client.forms import NO_RETRIES, Form, address, form, key_of
-from tests.harness import World, free_port, make_api_key, world
+from tests.harness import World, free_port, make_api_key
 
-PHONE = "+12025550123"
 # The service's own, which no app calls: Telnyx does, an operator's tools do, or a browser.
 NOT_FOR_APPS = {"receiveReport", "receiveEvent", "metrics", "openapi", "docs"}
 
 
-async def test_a_login(app: World, call: Form) -> None:
-    started = await call("start", PHONE, client_ip="192.0.2.7", metadata={"cart": "7"})
-    (code,) = await app.codes(PHONE)
+async def test_a_login(app: World, call: Form, phone: str) -> None:
+    started = await call("start", phone, client_ip="192.0.2.7", metadata={"cart": "7"})
+    (code,) = await app.codes(phone)
     wrong = await call("verify", started.id, "000000" if code != "000000" else "000001")
     verdict = await call("verify", started.id, code)
     found = await call("get", started.id)
 
-    assert (started.status, started.to, started.metadata) == (
-        "pending",
-        "+1********23",
-        {"cart": "7"},
-    )
+    assert (started.status, started.metadata) == ("pending", {"cart": "7"})
+    assert started.to == "+1********23"
     assert started.expires_at - started.created_at == timedelta(minutes=5)
     assert (wrong.approved, wrong.attempts_remaining) == (False, 4)
     assert (verdict.approved, verdict.delivery) == (True, 1)
@@ -52,10 +48,12 @@ async def test_a_login(app: World, call: Form) -> None:
     assert found.deliveries[0].status in set(DeliveryStatus)
 
 
-async def test_every_operation_has_a_call(app: World, call: Form, document: dict[str, Any]) -> None:
+async def test_every_operation_has_a_call(
+    app: World, call: Form, document: dict[str, Any], phone: str
+) -> None:
     """And each reads the answer that the service gives."""
-    started = await call("start", PHONE)
-    (code,) = await app.codes(PHONE)
+    started = await call("start", phone)
+    (code,) = await app.codes(phone)
     await call("get", started.id)
     await call("verify", started.id, code)
     with pytest.raises(VerificationClosedError):
@@ -63,13 +61,13 @@ async def test_every_operation_has_a_call(app: World, call: Form, document: dict
     with pytest.raises(VerificationClosedError):
         await call("cancel", started.id)
     later = datetime.now(UTC) + timedelta(hours=2)
-    notice = await call("send_notice", PHONE, "number_changed", send_at=later)
+    notice = await call("send_notice", phone, "number_changed", send_at=later)
     assert await call("get_notice", notice.id) == notice
     assert (await call("cancel_notice", notice.id)).status == "canceled"
-    recorded = await call("record_opt_out", PHONE)
-    assert await call("get_opt_out", PHONE) == recorded
-    assert await call("opt_outs") == [recorded]
-    await call("lift_opt_out", PHONE)
+    recorded = await call("record_opt_out", phone)
+    assert await call("get_opt_out", phone) == recorded
+    assert recorded in await call("opt_outs")
+    await call("lift_opt_out", phone)
     assert await call("audit_events", verification=started.id)
     await call("audit_checkpoints")
     await call("delivery_statistics", window="2h", group_by=("app", "sender"))
@@ -103,10 +101,10 @@ def test_both_forms_have_the_same_calls() -> None:
     assert calls(Countersign) == calls(AsyncCountersign)
 
 
-async def test_every_option_of_a_start_arrives(app: World, call: Form) -> None:
+async def test_every_option_of_a_start_arrives(app: World, call: Form, phone: str) -> None:
     started = await call(
         "start",
-        PHONE,
+        phone,
         purpose="payment",
         senders=("long",),
         locale="en-GB",
@@ -118,7 +116,7 @@ async def test_every_option_of_a_start_arrives(app: World, call: Form) -> None:
         nonce="0123456789abcdef",
         callback_url=None,
     )
-    (message,) = await app.messages(PHONE)
+    (message,) = await app.messages(phone)
     code = re.findall(r"\d{8}", message["text"])[-1]
     verdict = await call("verify", started.id, code)
 
@@ -130,13 +128,15 @@ async def test_every_option_of_a_start_arrives(app: World, call: Form) -> None:
     assert verdict.proof.count(".") == 2
 
 
-async def test_refusals_are_errors_with_their_own_members(app: World, call: Form) -> None:
+async def test_refusals_are_errors_with_their_own_members(
+    app: World, call: Form, phone: str
+) -> None:
     with pytest.raises(InvalidRequestError) as invalid:
         await call("start", "12", ttl=5)
     assert [fault.pointer for fault in invalid.value.errors] == ["/to", "/ttl"]
     assert all(fault.detail in str(invalid.value) for fault in invalid.value.errors)
 
-    started = await call("start", PHONE)
+    started = await call("start", phone)
     with pytest.raises(ResendTooSoonError) as early:
         await call("resend", started.id)
     assert early.value.retry_after is not None
@@ -147,9 +147,9 @@ async def test_refusals_are_errors_with_their_own_members(app: World, call: Form
         await call("verify", started.id, "123456")
     assert closed.value.status is Status.CANCELED
 
-    await call("record_opt_out", PHONE)
+    await call("record_opt_out", phone)
     with pytest.raises(RecipientOptedOutError) as refused:
-        await call("start", PHONE)
+        await call("start", phone)
     assert (refused.value.status_code, refused.value.retry_after) == (403, None)
 
     with pytest.raises(NotFoundError):
@@ -157,24 +157,21 @@ async def test_refusals_are_errors_with_their_own_members(app: World, call: Form
     assert call.asked[-1].url.raw_path == b"/v1/verifications/..%2Fopt-outs"
 
 
-async def test_a_used_up_limit_is_named(valkey: str, redis: Any, which: str) -> None:
-    async with (
-        world(valkey, limits={"recipient": ["1/600"]}) as app,
-        form(which, address(app), key_of(app)) as call,
-    ):
-        await call("start", PHONE)
-        with pytest.raises(RateLimitedError) as limited:
-            await call("start", PHONE)
-    assert limited.value.limit == "recipient"
+async def test_a_used_up_limit_is_named(call: Form, which: str, phone: str) -> None:
+    limit_keys = {"tap": f"person of {which}"}
+    await call("start", phone, limit_keys=limit_keys)
+    with pytest.raises(RateLimitedError) as limited:
+        await call("start", phone, limit_keys=limit_keys)
+    assert limited.value.limit == "limit_keys.tap"
     assert limited.value.retry_after is not None
     assert len(call.asked) == 2  # ten minutes are too long to wait for
 
 
-async def test_keys_that_may_not(app: World, valkey: str, which: str) -> None:
+async def test_keys_that_may_not(app: World, valkey: str, which: str, phone: str) -> None:
     key = await make_api_key(valkey, scopes=(Scope.AUDIT,))
     async with form(which, address(app), key) as call:
         with pytest.raises(ForbiddenError) as forbidden:
-            await call("start", PHONE)
+            await call("start", phone)
     assert forbidden.value.scope == "verifications"
     async with form(which, address(app), "cs_0123456789abcdef_unknown") as call:
         for method in ("audit_stream", "opt_outs"):
@@ -187,7 +184,7 @@ async def test_pages_and_the_stream_give_everything(app: World, call: Form) -> N
     for number in numbers:
         await call("record_opt_out", number)
 
-    assert len(await call("opt_outs")) == len(numbers)
+    assert len(await call("opt_outs")) >= len(numbers)
     events = await call("audit_events")
     assert len(events) >= len(numbers)
     assert len([r for r in call.asked if r.url.path == "/v1/audit/events"]) > 1
@@ -206,7 +203,9 @@ async def test_another_server_is_not_taken_for_the_service(app: World, which: st
     assert unexpected.value.status_code == 404
 
 
-async def test_nothing_secret_stands_in_an_error_or_a_client(app: World, which: str) -> None:
+async def test_nothing_secret_stands_in_an_error_or_a_client(
+    app: World, which: str, phone: str
+) -> None:
     key, code = key_of(app), "918273"
     nowhere = f"http://127.0.0.1:{free_port()}"
     errors: list[CountersignError] = []
@@ -215,7 +214,7 @@ async def test_nothing_secret_stands_in_an_error_or_a_client(app: World, which: 
             for method, *args in (
                 ("start", "+1202555" + code),
                 ("verify", "ver_" + "0" * 34, code),
-                ("get_opt_out", PHONE),
+                ("get_opt_out", phone),
             ):
                 with pytest.raises(CountersignError) as error:
                     await call(method, *args)
@@ -223,4 +222,4 @@ async def test_nothing_secret_stands_in_an_error_or_a_client(app: World, which: 
             assert repr(call.client).endswith(f"Countersign('{url.rstrip('/')}')")
     assert any(isinstance(error, UnreachableError) and not error.sent for error in errors)
     shown = " ".join(f"{error} {error!r} {error.__cause__!r}" for error in errors)
-    assert not [secret for secret in (key, code, PHONE[1:]) if secret in shown]
+    assert not [secret for secret in (key, code, phone[1:]) if secret in shown]

@@ -12,7 +12,6 @@ from tests.chaos.links import Mood, Wire, wired
 from tests.client.forms import Form, address, form, key_of
 from tests.harness import World
 
-PHONE = "+12025550123"
 LOST = httpx.ReadTimeout("")
 NO_CONNECTION = httpx.ConnectError("")
 
@@ -24,23 +23,25 @@ def cut_first(wire: Wire) -> Callable[[int], None]:
     return on_request
 
 
-async def test_a_start_whose_answer_was_lost_sends_one_message(app: World, which: str) -> None:
+async def test_a_start_whose_answer_was_lost_sends_one_message(
+    app: World, which: str, phone: str
+) -> None:
     async with (
         wired(app.api.base_url.port or 0) as wire,
         form(which, f"http://127.0.0.1:{wire.port}", key_of(app), cut_first(wire)) as call,
     ):
-        started = await call("start", PHONE)
+        started = await call("start", phone)
         keys = {request.headers["idempotency-key"] for request in call.asked}
 
     assert started.status == "pending"
     assert (len(call.asked), len(keys)) == (2, 1)
-    assert len(await app.messages(PHONE)) == 1
+    assert len(await app.messages(phone)) == 1
 
 
 async def test_two_starts_have_two_keys_unless_the_caller_says_otherwise(
-    app: World, call: Form
+    app: World, call: Form, phone: str
 ) -> None:
-    first, second = await call("start", PHONE), await call("start", PHONE)
+    first, second = await call("start", phone), await call("start", phone)
     own = [await call("start", "+12025550124", idempotency_key="tap-1") for _ in range(2)]
 
     assert first.id != second.id
@@ -49,10 +50,10 @@ async def test_two_starts_have_two_keys_unless_the_caller_says_otherwise(
 
 
 async def test_a_verify_whose_answer_was_lost_is_told_and_not_repeated(
-    app: World, which: str
+    app: World, which: str, phone: str
 ) -> None:
-    started = await app.start(PHONE)
-    (code,) = await app.codes(PHONE)
+    started = await app.start(phone)
+    (code,) = await app.codes(phone)
     async with (
         wired(app.api.base_url.port or 0) as wire,
         form(which, f"http://127.0.0.1:{wire.port}", key_of(app), cut_first(wire)) as call,
