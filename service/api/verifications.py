@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body
+from service.api.body import Instant, RequestModel, answer, read_body
 from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
 from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
@@ -212,8 +212,8 @@ class DeliveryAnswer(RequestModel):
     message_id: str | None
     errors: list[ErrorAnswer]
     cost: CostAnswer | None
-    created_at: str
-    updated_at: str
+    created_at: Instant
+    updated_at: Instant
     proven: bool
 
 
@@ -225,9 +225,9 @@ class VerificationAnswer(RequestModel):
     to: str
     country: str
     purpose: str
-    created_at: str
-    expires_at: str
-    resend_after: str
+    created_at: Instant
+    expires_at: Instant
+    resend_after: Instant
     attempts_remaining: int
     deliveries: list[DeliveryAnswer]
     metadata: dict[str, str]
