@@ -247,6 +247,7 @@ class VerdictAnswer(RequestModel):
             description="A signed proof (JWS), only where the start gave a nonce; check it with "
             "/.well-known/jwks.json.",
             exclude_if=lambda proof: proof is None,
+            json_schema_extra=lambda schema: schema.pop("default"),
         ),
     ] = None
 
