@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-cluster test-deploy chaos fuzz lint format bench lock openapi sbom clean
+.PHONY: help setup run test test-slow test-cluster test-deploy chaos fuzz lint format bench lock openapi sbom release clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,7 @@ test-cluster: $(VENV)/.dev ## Kill servers and move slots under logins: Sentinel
 	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m cluster $(QUICK) $(ARGS) tests/failover
 
 chaos: $(VENV)/.dev ## Break things on purpose under logins (CHAOS_SECONDS=600 for longer, CHAOS_SEED=7 to repeat)
-	@$(BIN)/pytest -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
+	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
 
 test-deploy: $(VENV)/.deploy $(VENV)/.node ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
 	@$(BIN)/pytest --timeout=300 $(ARGS) tests/deploy
@@ -86,6 +86,9 @@ sbom: $(VENV)/.dev ## Write the bill of materials of what production installs to
 	@$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.txt --pyproject pyproject.toml \
 		--mc-type application --output-reproducible --validate --of JSON --output-file build/sbom.json
 	@echo 'build/sbom.json is written.'
+
+release: ## Write VERSION=0.2.0 wherever the version stands, and into the changelog
+	@$(PYTHON) .ci/release.py "$(VERSION)"
 
 clean: ## Remove .venv, caches and build results; data stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -42,8 +42,10 @@ class EventAnswer(BaseModel):
 
 class CheckpointAnswer(BaseModel):
     """The heads of all chains, signed: by partition how many events, the last one's id, its link. The
-    signature (Ed25519, Base64) is over `cs audit check 1` and the other members as compact JSON with
-    sorted names."""
+    signature (Ed25519, Base64) is over `cs audit check 1` and the other members, without those of the last
+    two that are empty, as compact JSON with sorted names. ``vouched``: public keys that sign, or
+    signed, checkpoints too. ``losses``: checkpoints before ``[number, ...]`` know more of
+    ``[..., partition, events left]`` than there is; an operator had that signed."""
 
     number: int
     at: int
@@ -51,6 +53,8 @@ class CheckpointAnswer(BaseModel):
     key: str
     heads: dict[str, tuple[int, str, str]]
     signature: str
+    vouched: list[str] = []
+    losses: list[tuple[int, int, int]] = []
 
 
 class CheckpointsAnswer(BaseModel):

@@ -45,7 +45,12 @@ async def read_body(request: Request[Any, Any, Any], model: type[M]) -> M:
     try:
         return model.model_validate_json(await read_raw(request))
     except ValidationError as error:
-        raise InvalidRequestError([_field_error(fault) for fault in _faults(error)]) from None
+        raise InvalidRequestError(faults_of(error)) from None
+
+
+def faults_of(error: ValidationError) -> list[FieldError]:
+    """What a model found wrong, each at its JSON pointer; values are never repeated."""
+    return [_field_error(fault) for fault in _faults(error)]
 
 
 def answer(

@@ -20,6 +20,7 @@ from service.api.callbacks import WEBHOOKS
 from service.api.examples import ANSWERS, BODIES
 from service.api.problem_schemas import RETRY_LATER, problem_examples, problem_schemas, schema_name
 from service.api.problems import MEDIA_TYPE, PROBLEMS
+from service.domain.app import APP_PATTERN
 from service.domain.audit import EventType
 
 Document = dict[str, Any]
@@ -134,6 +135,8 @@ _PARAMETERS = {
 
 
 _PATH_PARAMETERS = {
+    "app_id": _text(APP_PATTERN, examples=["shop"]),
+    "key_id": _text("^[0-9a-f]{12}$", examples=["0123456789ab"]),
     "verification_id": _text("^ver_[0-9]{2}[0-9a-f]{32}$"),
     "notice_id": _text("^ntc_[0-9]{2}[0-9a-f]{32}$"),
     "number": _text(r"^\+[1-9][0-9]{6,14}$", examples=["+12025550123"]),
@@ -147,6 +150,14 @@ _IDEMPOTENCY_KEY = {
     "hours the same key and body give the same verification, or the same final refusal, and send nothing.",
     "schema": _text(r'^("([ !#-\[\]-~]|\\["\\]){1,255}"( *;[ -~]*)?|[!#-\[\]-~]{1,255})$'),
 }
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of the state that this is meant for, or * for any. Without it no definition is "
+    "replaced.",
+    "schema": _text(r'^([*]|(W/)?"[!#-~]{1,64}")$'),
+}
+_ETAG = {"description": "Names this state, for If-Match.", "schema": {"type": "string"}}
 _WEBHOOK_HEADERS = [
     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
     for name in ("telnyx-signature-ed25519", "telnyx-timestamp")
@@ -258,6 +269,8 @@ def _parameters(path: str, opt: Document) -> list[Document]:
     parameters += [_PARAMETERS[name] for name in opt.get("query", ())]
     if opt.get("idempotent"):
         parameters.append(_IDEMPOTENCY_KEY)
+    if opt.get("if_match"):
+        parameters.append(_IF_MATCH)
     if path.startswith("/webhooks/"):
         parameters += _WEBHOOK_HEADERS
     return parameters
@@ -276,7 +289,11 @@ def _responses(handler: HTTPRouteHandler) -> Document:
         success["content"] = opt["content"]
     if handler.status_code == 201:
         success["headers"] = _headers(set(_RESPONSE_HEADERS) - {"Retry-After"})
+    if opt.get("etag"):
+        success.setdefault("headers", {})["ETag"] = _ETAG
     responses: Document = {str(handler.status_code): success}
+    if opt.get("creates"):
+        responses["201"] = success
     for status, slugs in sorted(_by_status(opt).items()):
         responses[str(status)] = _refusal(slugs)
     return responses

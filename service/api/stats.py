@@ -1,8 +1,7 @@
 """``/v1/stats``: what became of messages and of verifications, from counters."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from litestar import Controller, Request, Response, get
@@ -15,8 +14,10 @@ from service.api.body import Instant, answer
 from service.api.parts import Parts
 from service.domain.errors import InvalidRequestError
 from service.domain.instant import rfc3339
-from service.domain.stats import HOUR, MICROS, Row, quantile, spread, total
+from service.domain.stats import HOUR, MICROS, Row, quantile, spread
+from service.domain.stats_sums import Sums, total
 from service.store.api_keys import ApiKey, Scope
+from service.store.stats import Detail, Rows
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})(h|d)", re.ASCII)
 _MOST_HOURS = 35 * 24
@@ -122,22 +123,17 @@ class Stats(Controller):
     ) -> Response[bytes]:
         groups = _groups(group_by)
         first, last = _hours(window, parts.clock.now())
-        found = await parts.stats.hours(first, last)
+        detail = Detail.CARRIERS if "carrier" in groups else Detail.SENDERS
+        hours = range(first, last + 1)
+        found = (
+            await parts.stats.hours(hours, detail)
+            if "hour" in groups
+            else {first: await parts.stats.together(hours, detail)}
+        )
         seen = _seen(caller(request), app)
 
-        def key(hour: int, row: Row) -> tuple[str, ...]:
-            return tuple(_show_hour(hour) if g == "hour" else getattr(row, g) for g in groups)
-
-        grouped: dict[tuple[str, ...], list[Mapping[str, int]]] = {}
-        for hour, rows in found.items():
-            for row, metrics in rows.items():
-                if row.sender and seen(row):
-                    grouped.setdefault(key(hour, row), []).append(metrics)
-        rows_ = [
-            _deliveries_row(dict(zip(groups, k, strict=True)), ms) for k, ms in grouped.items()
-        ]
-        rows_.sort(key=lambda row: -row.sent)
-        return answer(DeliveriesAnswer(window=window, since=_show_hour(first), rows=rows_))
+        rows = delivery_rows(found, groups, seen)
+        return answer(DeliveriesAnswer(window=window, since=_show_hour(first), rows=rows))
 
     @get(
         "/verifications",
@@ -153,13 +149,30 @@ class Stats(Controller):
         app: FromQuery[str | None] = None,
     ) -> Response[bytes]:
         first, last = _hours(window, parts.clock.now())
-        found = await parts.stats.hours(first, last)
+        found = await parts.stats.hours(range(first, last + 1), Detail.LOGINS)
         seen = _seen(caller(request), app)
         rows = [
-            _funnel_row(hour, [ms for row, ms in of_hour.items() if not row.sender and seen(row)])
+            _funnel_row(hour, [ms for row, ms in of_hour.items() if seen(row)])
             for hour, of_hour in found.items()
         ]
         return answer(FunnelAnswer(window=window, since=_show_hour(first), rows=rows))
+
+
+def delivery_rows(
+    hours: Mapping[int, Rows], groups: Sequence[str], seen: Callable[[Row], bool]
+) -> list[DeliveriesRow]:
+    """The hours' rows by these names, those of the most messages first."""
+
+    def key(hour: int, row: Row) -> tuple[str, ...]:
+        return tuple(_show_hour(hour) if g == "hour" else getattr(row, g) for g in groups)
+
+    grouped: dict[tuple[str, ...], list[Sums]] = {}
+    for hour, rows in hours.items():
+        for row, metrics in rows.items():
+            if seen(row):
+                grouped.setdefault(key(hour, row), []).append(metrics)
+    found = [_deliveries_row(dict(zip(groups, k, strict=True)), ms) for k, ms in grouped.items()]
+    return sorted(found, key=lambda row: -row.sent)
 
 
 def _hours(window: str, now: int) -> tuple[int, int]:
@@ -189,10 +202,8 @@ def _seen(key: ApiKey, app: str | None) -> Callable[[Row], bool]:
     return lambda row: own in (None, row.app) and app in (None, row.app)
 
 
-def _deliveries_row(
-    names: Mapping[str, str], metrics: Iterable[Mapping[str, int]]
-) -> DeliveriesRow:
-    m = Counter(total(metrics))
+def _deliveries_row(names: Mapping[str, str], metrics: Iterable[Sums]) -> DeliveriesRow:
+    m = total(metrics)
     return DeliveriesRow(
         app=names.get("app"),
         country=names.get("country"),
@@ -216,8 +227,8 @@ def _deliveries_row(
     )
 
 
-def _funnel_row(hour: int, metrics: Iterable[Mapping[str, int]]) -> FunnelRow:
-    m = Counter(total(metrics))
+def _funnel_row(hour: int, metrics: Iterable[Sums]) -> FunnelRow:
+    m = total(metrics)
     names = (
         "started", "accepted", "delivered", "approved", "expired", "locked", "canceled", "undeliverable",
     )  # fmt: skip

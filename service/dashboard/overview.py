@@ -11,6 +11,7 @@ from service.dashboard import figures
 from service.dashboard.page import render
 from service.dashboard.visit import signed_in, visit_of
 from service.domain.stats import HOUR, Row
+from service.store.stats import Detail
 
 _WINDOWS = {"24h": 24, "7d": 7 * 24, "35d": 35 * 24}
 _WIDTH, _HEIGHT = 720, 160
@@ -25,29 +26,29 @@ async def overview(
     visit, shown = visit_of(request), window if window in _WINDOWS else "24h"
     last = parts.clock.now() // HOUR
     first = last - _WINDOWS[shown] + 1
-    found = await parts.stats.hours(min(first, last - 1 - figures.WEEK), last)
-    inside = {hour: rows for hour, rows in found.items() if hour >= first}
+    window_ = range(first, last + 1)
+    logins = await parts.stats.hours({*window_, last - 1, last - 1 - figures.WEEK}, Detail.LOGINS)
+    inside = {hour: rows for hour, rows in logins.items() if hour >= first}
+    messages = await parts.stats.together(window_, Detail.SENDERS)
 
     def sees(row: Row) -> bool:
         return visit.may_see(row.app)
 
-    course = figures.course(inside, range(first, last + 1), sees)
-    most = max((hour.started for hour in course), default=0)
-    senders, countries = figures.heat_map(inside, sees)
+    course = figures.course(inside, window_, sees)
+    senders, countries = figures.heat_map(messages, sees)
     values = {
         "window": shown,
         "windows": list(_WINDOWS),
         "funnel": figures.funnel(inside, sees),
         "course": course,
-        "most": most,
+        "chart": figures.chart(course, _WIDTH, _HEIGHT) if any(h.started for h in course) else None,
         "width": _WIDTH,
         "height": _HEIGHT,
-        "started_line": figures.points([h.started for h in course], most, _WIDTH, _HEIGHT),
-        "approved_line": figures.points([h.approved for h in course], most, _WIDTH, _HEIGHT),
         "senders": senders,
         "countries": countries,
-        "changes": figures.against_last_week(found, last - 1, sees),
+        "changes": figures.against_last_week(logins, last - 1, sees),
         "compared": (last - 1) * HOUR,
+        "week_before": (last - 1 - figures.WEEK) * HOUR,
         "now": parts.clock.now(),
     }
     return render("overview", values, visit=visit)

@@ -10,7 +10,7 @@ from typing import Any
 from nacl.signing import VerifyKey
 
 from service.domain.audit import EventType
-from service.domain.chain import GENESIS, Checkpoint, link
+from service.domain.chain import GENESIS, Checkpoint, Loss, is_archive_signed, link
 from service.domain.ecs import Link, to_line
 
 
@@ -29,6 +29,7 @@ class _Chain:
     """What is proven; and, where events follow that were read before they were sealed, the first of them
     (``unsealed``) and where the chain ends if they are what was sealed."""
 
+    begin: int = 0
     sequence: int = 0
     unsealed: str | None = None
     end: int = 0
@@ -37,26 +38,34 @@ class _Chain:
 
 class ChainCheck:
     """Takes an export line by line. ``checkpoints``: checked before, see ``check_checkpoints``. ``behind``:
-    the one whose events are in an archive; an event of the export has to say so, unless that is ``known``."""
+    the one whose events are in an archive; an event of the export, signed with one of the ``keys``, has to
+    say so, unless that is ``known``. ``losses``: what is gone, and signed to be."""
 
     def __init__(
         self,
         checkpoints: Sequence[Checkpoint] = (),
         behind: Checkpoint | None = None,
         *,
+        keys: Sequence[VerifyKey] = (),
         known: bool = False,
     ) -> None:
         self.sealed = 0
         self.unsealed = 0
+        self.losses: tuple[Loss, ...] = checkpoints[-1].losses if checkpoints else ()
+        self._keys = keys
         self._missing_archive = None if known or behind is None else behind.number
         self._chains = {
-            partition: _Chain(head.sequence, None, head.sequence, bytes.fromhex(head.hash))
+            partition: _Chain(
+                head.sequence, head.sequence, None, head.sequence, bytes.fromhex(head.hash)
+            )
             for partition, head in (behind.heads if behind else {}).items()
         }
         self._signed: dict[tuple[int, int], tuple[str, int]] = {}
         self._last: dict[int, tuple[int, int]] = {}
         for checkpoint in checkpoints:
             for partition, head in checkpoint.heads.items():
+                if not checkpoint.knows(partition, self.losses):
+                    continue
                 self._signed.setdefault((partition, head.sequence), (head.hash, checkpoint.number))
                 self._last[partition] = head.sequence, checkpoint.number
         self._missing: tuple[int, int, str] | None = None
@@ -86,7 +95,7 @@ class ChainCheck:
         if found.sequence <= chain.sequence:
             raise TamperedError("inserted", where, "an event of this number was there before")
         self._check(chain, partition, computed, found, where)
-        if line["type"] == EventType.TRAIL_ARCHIVED and line["checkpoint"] == self._missing_archive:
+        if self._missing_archive is not None and self._tells_of_archive(line):
             self._missing_archive = None
 
     def end(self) -> None:
@@ -96,7 +105,7 @@ class ChainCheck:
             raise TamperedError(
                 "removed",
                 f"everything up to checkpoint {self._missing_archive}",
-                "no sealed event says that it was archived",
+                "no sealed event says that it was archived, and is signed with a key given",
             )
         if self._missing is not None:
             raise TamperedError("removed", self._missing[2], "the event is missing")
@@ -108,6 +117,26 @@ class ChainCheck:
                     _where(partition, there + 1, None),
                     f"the export ends before it; checkpoint {number} knows {sequence} events",
                 )
+
+    @property
+    def unsigned(self) -> int:
+        """How many of the sealed events stand behind the last checkpoint."""
+        return sum(
+            chain.sequence - self._last.get(partition, (chain.begin, 0))[0]
+            for partition, chain in self._chains.items()
+        )
+
+    def _tells_of_archive(self, line: Mapping[str, Any]) -> bool:
+        return (
+            line["type"] == EventType.TRAIL_ARCHIVED
+            and line.get("checkpoint") == self._missing_archive
+            and is_archive_signed(
+                line["checkpoint"],
+                str(line.get("digest")),
+                str(line.get("signature")),
+                self._keys,
+            )
+        )
 
     def _take_unsealed(self, chain: _Chain, partition: int, computed: bytes, where: str) -> None:
         """A link that follows, or a checkpoint, shows whether it is what was sealed since."""
@@ -148,15 +177,22 @@ def check_checkpoints(
     checkpoints: Iterable[Checkpoint], keys: Sequence[VerifyKey]
 ) -> list[Checkpoint]:
     """Signatures, and that they go on from each other. Not all are kept, so numbers may be missing; a later
-    one signs all that an earlier one did. Raises TamperedError."""
+    one signs all that an earlier one did. Two of a number are a fork: the store was set back, and went on
+    in another way. Raises TamperedError."""
     checked: list[Checkpoint] = []
-    for checkpoint in checkpoints:
+    for checkpoint in sorted(checkpoints, key=lambda one: one.number):
         where = f"checkpoint {checkpoint.number}"
         if not any(checkpoint.is_signed_by(key) for key in keys):
             why = f"no public key given has signed it (it names the key {checkpoint.key})"
             raise TamperedError("checkpoint", where, why)
-        if checked and not checkpoint.follows(checked[-1]):
-            raise TamperedError("checkpoint", where, f"it does not follow {checked[-1].number}")
+        last = checked[-1] if checked else None
+        if last is not None and last.number == checkpoint.number:
+            if last.hash != checkpoint.hash:
+                why = "two differ that have this number: the store was set back, and went on otherwise"
+                raise TamperedError("checkpoint", where, why)
+            continue
+        if last is not None and not checkpoint.follows(last):
+            raise TamperedError("checkpoint", where, f"it does not follow {last.number}")
         checked.append(checkpoint)
     return checked
 

@@ -12,7 +12,7 @@ distribution (the idea of DDSketch, Masson et al. 2019).
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -30,7 +30,8 @@ HOUR = 3_600_000
 MICROS = 1_000_000
 _GROWTH = 1.1
 _SHORTEST = 100  # milliseconds; nothing that people wait for is told apart below
-_LONGEST = 120  # buckets: some two and a half hours
+_LONGEST = 120  # some two and a half hours
+BUCKETS = _LONGEST + 1
 _ASKED = (Reason.INITIAL, Reason.RESEND)
 _FINAL = {
     DeliveryStatus.DELIVERED: "delivered",
@@ -225,14 +226,6 @@ def micros(amount: str) -> int:
     except InvalidOperation:
         return 0
     return int(found * MICROS) if found.is_finite() and 0 <= found < MICROS else 0
-
-
-def total(rows: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The sums of several rows' metrics."""
-    summed: Counter[str] = Counter()
-    for row in rows:
-        summed.update(row)
-    return dict(summed)
 
 
 def spread(metrics: Mapping[str, int], name: str) -> dict[int, int]:

@@ -2,13 +2,15 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.domain.chain import FIRST, Checkpoint, Head, link, read_checkpoint
+from service.domain.chain import FIRST, Checkpoint, Head, extend, read_checkpoint
 from service.store import keys
+from service.store.archive import ArchiveStore
 from service.store.connection import Connection
 from service.store.lead import Lead
+from service.store.migrations.state import MigrationStore
 from service.store.records import dump, pairs
 from service.store.scripts import Call, Scripts
 from service.store.trail import TrailStore
@@ -34,6 +36,7 @@ class ChainStore:
         self._connection = connection
         self._scripts = scripts
         self._trail = TrailStore(connection)
+        self._migrations = MigrationStore(connection, scripts)
         self.lead = Lead(connection, keys.SEAL_LEASE)
 
     async def heads(self) -> dict[int, Head]:
@@ -47,7 +50,9 @@ class ChainStore:
         }
 
     async def unsealed(self) -> list[Unsealed]:
-        """The next events of each partition that has any."""
+        """The next events of each partition that has any; none before they have their last form."""
+        if not await self._migrations.is_done():
+            return []
         heads = await self.heads()
         by_partition = [heads.get(partition, FIRST) for partition in range(keys.PARTITIONS)]
         found = await self._trail.following([head.id for head in by_partition])
@@ -57,9 +62,55 @@ class ChainStore:
             if events
         ]
 
-    async def seal(self, pages: Sequence[Unsealed]) -> None:
-        """Add their links; a page that somebody else sealed meanwhile is left out."""
-        await self._scripts.run_all([_to_call(page) for page in pages])
+    async def seal(self, pages: Sequence[Unsealed]) -> dict[int, Head]:
+        """Add their links; gives the heads that come of it, by partition. A page that somebody else sealed
+        meanwhile is left out."""
+        extended = [extend(page.head, page.partition, page.events) for page in pages]
+        calls = [_to_call(page, heads) for page, heads in zip(pages, extended, strict=True)]
+        replies = await self._scripts.run_all(calls)
+        return {
+            page.partition: heads[-1]
+            for page, heads, reply in zip(pages, extended, replies, strict=True)
+            if reply[0] == "ok"
+        }
+
+    async def leads_to(self, partition: int, begin: Head, end: Head) -> bool:
+        """Whether the events that are there, and nothing else, make one head of the other."""
+        head = begin
+        while head.sequence < end.sequence:
+            events = await self._trail.page(partition, head.id, end.id)
+            if not events:
+                return False
+            head = extend(head, partition, events)[-1]
+        return head == end
+
+    async def rewind(self, partition: int, end: Head, to: Head) -> bool:
+        """Set a chain back that ended at ``end``; ``False``: it does not end there any more."""
+        reply = await self._scripts.run(
+            "rewind",
+            _names(partition),
+            {
+                "expected_hash": end.hash if end.sequence else "",
+                "sequence": to.sequence,
+                "hash": to.hash,
+                "reached": to.id,
+            },
+        )
+        return reply[0] == "ok"
+
+    async def newest_left(self, partition: int, signed: Sequence[Checkpoint]) -> Head:
+        """The newest head that these checkpoints (oldest first) sign and whose event is still there, or in an
+        archive; else the chain's beginning."""
+        archive = await ArchiveStore(self._connection, self._scripts).last()
+        archived = archive.end.heads.get(partition, FIRST) if archive is not None else FIRST
+        name = f"{keys.prefix(partition)}audit"
+        for checkpoint in reversed(signed):
+            head = checkpoint.heads.get(partition, FIRST)
+            if head.sequence <= archived.sequence:
+                break
+            if await self._connection.command("XRANGE", name, head.id, head.id):
+                return head
+        return archived
 
     async def last_checkpoint(self) -> Checkpoint | None:
         found = await self._connection.command("XREVRANGE", keys.CHECKPOINTS, "+", "-", "COUNT", 1)
@@ -97,22 +148,23 @@ def _load(found: Sequence[tuple[str, Sequence[str]]]) -> list[Checkpoint]:
     return [read_checkpoint(json.loads(pairs(fields)["checkpoint"])) for _, fields in found]
 
 
-def _to_call(page: Unsealed) -> Call:
-    prefix, hashes = keys.prefix(page.partition), bytes.fromhex(page.head.hash)
-    links = []
-    for stream_id, original in page.events:
-        hashes = link(hashes, page.partition, stream_id, original)
-        links.append(hashes)
-    names: Mapping[str, str] = {"chain": f"{prefix}chain", "links": f"{prefix}links"}
+def _to_call(page: Unsealed, heads: Sequence[Head]) -> Call:
+    hashes = b"".join(bytes.fromhex(head.hash) for head in heads)
     return Call(
         "seal",
-        names,
+        _names(page.partition),
         {
             "expected": page.head.sequence,
-            "sequence": page.head.sequence + len(page.events),
-            "hash": hashes.hex(),
-            "reached": page.events[-1][0],
-            "ids": " ".join(stream_id for stream_id, _ in page.events),
-            "hashes": base64.b64encode(b"".join(links)).decode(),
+            "expected_hash": page.head.hash,
+            "sequence": heads[-1].sequence,
+            "hash": heads[-1].hash,
+            "reached": heads[-1].id,
+            "ids": " ".join(head.id for head in heads),
+            "hashes": base64.b64encode(hashes).decode(),
         },
     )
+
+
+def _names(partition: int) -> dict[str, str]:
+    prefix = keys.prefix(partition)
+    return {"chain": f"{prefix}chain", "links": f"{prefix}links"}

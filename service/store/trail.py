@@ -84,10 +84,15 @@ class TrailStore:
             for partition, cursor in enumerate(cursors)
         ]
         found = await self._connection.commands(batch)
-        return [
-            [(stream_id, pairs(fields)["event"]) for stream_id, fields in entries]
-            for entries in found
-        ]
+        return [_events(entries) for entries in found]
+
+    async def page(
+        self, partition: int, after: str, until: str, most: int = 500
+    ) -> list[tuple[str, str]]:
+        """A partition's next events (stream id and JSON) behind one id, up to another."""
+        begin = f"({after}" if after else "-"
+        words = ("XRANGE", _stream(partition), begin, until, "COUNT", most)
+        return _events(await self._connection.command(*words))
 
     def read(
         self,
@@ -189,6 +194,10 @@ class _Source:
         self.entries = deque(
             replace(entry, link=links.get(entry.position.stream_id)) for entry in self.entries
         )
+
+
+def _events(entries: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, str]]:
+    return [(stream_id, pairs(fields)["event"]) for stream_id, fields in entries]
 
 
 def _begin(partition: int, after: Position) -> str:

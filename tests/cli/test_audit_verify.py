@@ -1,41 +1,23 @@
 """Stored events that were edited, dropped, put in, swapped or cut off: verify names the place."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
-from typer.testing import CliRunner, Result
 
-from service.cli.commands import app
 from service.clock import SystemClock
 from service.domain.keyring import Keyring, parse_keys
 from service.flow.sealing import Sealing
-from service.store import keys
 from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.scripts import Scripts
 from service.store.trail import Entry, Position, TrailStore
 from service.telemetry import Metrics
+from tests.cli.trail import COUNT, STREAM, Entries, call, edit, event, rewrite, sealed_store, write
 from tests.harness import KEYS
-
-PARTITIONS = (3, 17, 63)
-COUNT = 20
-STREAM = f"{keys.prefix(17)}audit"
-Entries = list[tuple[str, str]]
-
-
-def _call(*words: str, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, ["audit", *words])
-    assert result.exit_code == code, result.output
-    return result
-
-
-def _event(n: int, **more: object) -> str:
-    return json.dumps({"type": "delivery.begun", "at": n, "app": "shop", "delivery": n, **more})
 
 
 @pytest.fixture
@@ -43,30 +25,13 @@ def store(valkey: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
     """Sealed events in three partitions, and a checkpoint."""
     monkeypatch.setenv("REDIS_URL", valkey)
     monkeypatch.setenv("COUNTERSIGN_KEYS", KEYS)
-    with Redis.from_url(valkey, decode_responses=True) as client:
-        client.flushall()
-        for n in range(1, COUNT + 1):
-            for partition in PARTITIONS:
-                client.xadd(f"{keys.prefix(partition)}audit", {"event": _event(n)}, id=f"{n}-1")
-        _call("checkpoint")
+    with sealed_store(valkey) as client:
         yield client
 
 
 @pytest.fixture
 def key() -> str:
-    return _call("public-key").output.split()[0]
-
-
-def _rewrite(store: Redis, change: Callable[[Entries], Entries]) -> None:
-    """A stream cannot be edited: whoever can do everything in Redis makes it anew."""
-    entries: Any = store.xrange(STREAM)
-    store.delete(STREAM)
-    for id_, event in change([(id_, fields["event"]) for id_, fields in entries]):
-        store.xadd(STREAM, {"event": event}, id=id_)
-
-
-def _edit(entries: Entries) -> Entries:
-    return [(i, _event(99) if i == "7-1" else event) for i, event in entries]
+    return call("public-key").output.split()[0]
 
 
 def _drop(entries: Entries) -> Entries:
@@ -74,7 +39,7 @@ def _drop(entries: Entries) -> Entries:
 
 
 def _insert(entries: Entries) -> Entries:
-    return [*entries[:6], ("6-5", _event(6)), *entries[6:]]
+    return [*entries[:6], ("6-5", event(6)), *entries[6:]]
 
 
 def _swap(entries: Entries) -> Entries:
@@ -90,7 +55,7 @@ def _truncate(entries: Entries) -> Entries:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (_edit, "changed: partition 17, event 7, id 7-1:"),
+        (edit, "changed: partition 17, event 7, id 7-1:"),
         (_drop, "removed: partition 17, event 7:"),
         (_insert, "inserted: partition 17, id 6-5:"),
         (_swap, "changed: partition 17, event 7, id 7-1:"),
@@ -100,38 +65,35 @@ def _truncate(entries: Entries) -> Entries:
 def test_what_is_done_to_stored_events_is_named(
     store: Redis, key: str, tmp_path: Path, change: Callable[[Entries], Entries], named: str
 ) -> None:
-    _rewrite(store, change)
+    rewrite(store, change)
     file = tmp_path / "trail.ndjson"
-    _call("export", str(file))
-    said = _call("verify", str(file), "--public-key", key, code=1).output
+    call("export", str(file))
+    said = call("verify", str(file), "--public-key", key, code=1).output
     assert named in said
 
 
 def test_what_is_whole_is_said_to_be_so(store: Redis, key: str, tmp_path: Path) -> None:
     file, pem = tmp_path / "trail.ndjson", tmp_path / "keys"
     pem.write_text(f"{'0' * 63}1\n{key}\n")
-    store.xadd(STREAM, {"event": _event(99)})
-    _call("export", str(file))
-    said = _call("verify", str(file), "--public-key", str(pem)).output
+    store.xadd(STREAM, {"event": event(99)})
+    call("export", str(file))
+    said = call("verify", str(file), "--public-key", str(pem)).output
     assert "60 events are as they were sealed; 1 are not sealed yet" in said
     assert "the last of 1 is number 1" in said
-    _call("checkpoint")
+    call("checkpoint")
     file.unlink()
-    _call("export", str(file))
-    assert "61 events" in _call("verify", str(file), "--public-key", key).output
+    call("export", str(file))
+    assert "61 events" in call("verify", str(file), "--public-key", key).output
     assert (
         "no public key given"
-        in _call("verify", str(file), "--public-key", "0" * 63 + "1", code=1).output
+        in call("verify", str(file), "--public-key", "0" * 63 + "1", code=1).output
     )
-    _call("verify", str(file), "--public-key", "soon", code=1)
+    call("verify", str(file), "--public-key", "soon", code=1)
 
 
 def test_many_that_seal_make_one_chain(store: Redis, valkey: str, key: str, tmp_path: Path) -> None:
     async def seal() -> None:
-        for n in range(COUNT + 1, 200):
-            for partition in PARTITIONS:
-                name = f"{keys.prefix(partition)}audit"
-                store.xadd(name, {"event": _event(n)}, id=f"{n}-1")
+        write(store, COUNT + 1, 200)
         connections = [await Connection.open(valkey) for _ in range(4)]
         sealing = [
             Sealing(ChainStore(c, Scripts(c)), Keyring(parse_keys(KEYS)), SystemClock(), Metrics())
@@ -143,9 +105,9 @@ def test_many_that_seal_make_one_chain(store: Redis, valkey: str, key: str, tmp_
 
     asyncio.run(seal())
     file = tmp_path / "trail.ndjson"
-    _call("checkpoint")
-    _call("export", str(file))
-    assert "597 events" in _call("verify", str(file), "--public-key", key).output
+    call("checkpoint")
+    call("export", str(file))
+    assert "597 events" in call("verify", str(file), "--public-key", key).output
 
 
 def test_what_was_exported_before_it_was_sealed_comes_again_with_its_link(
@@ -153,13 +115,13 @@ def test_what_was_exported_before_it_was_sealed_comes_again_with_its_link(
 ) -> None:
     file, straight = tmp_path / "trail.ndjson", tmp_path / "straight.ndjson"
     for n in range(3):
-        store.xadd(STREAM, {"event": _event(n)}, id=f"{COUNT + 1 + n}-1")
-        _call("export", str(file))
-        _call("checkpoint")
-    _call("export", str(file))
-    _call("export", str(straight))
+        store.xadd(STREAM, {"event": event(n)}, id=f"{COUNT + 1 + n}-1")
+        call("export", str(file))
+        call("checkpoint")
+    call("export", str(file))
+    call("export", str(straight))
     assert file.read_bytes() == straight.read_bytes()
-    said = _call("verify", str(file), "--public-key", key).output
+    said = call("verify", str(file), "--public-key", key).output
     assert "63 events are as they were sealed; 0 are not sealed yet" in said
 
 
@@ -173,7 +135,7 @@ def test_a_checkpoint_that_is_made_during_an_export_accuses_nobody(
     ) -> AsyncIterator[Entry]:
         async for entry in read(self, after, until, **more):
             yield entry
-        store.xadd(STREAM, {"event": _event(99)})
+        store.xadd(STREAM, {"event": event(99)})
         sealing = Sealing(
             ChainStore(self._connection, Scripts(self._connection)),
             Keyring(parse_keys(KEYS)),
@@ -186,7 +148,7 @@ def test_a_checkpoint_that_is_made_during_an_export_accuses_nobody(
     file = tmp_path / "trail.ndjson"
     with monkeypatch.context() as patch:
         patch.setattr(TrailStore, "read", read_while_others_seal)
-        _call("export", str(file))
-    assert "60 events" in _call("verify", str(file), "--public-key", key).output
-    _call("export", str(file))
-    assert "61 events" in _call("verify", str(file), "--public-key", key).output
+        call("export", str(file))
+    assert "60 events" in call("verify", str(file), "--public-key", key).output
+    call("export", str(file))
+    assert "61 events" in call("verify", str(file), "--public-key", key).output

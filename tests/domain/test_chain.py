@@ -155,7 +155,7 @@ def test_checkpoints_follow_each_other_and_are_signed() -> None:
     lines, (first, second) = _export({1: 4, 2: 4})
     third = Checkpoint(number=3, at=9, previous=second.hash, key="k", heads=second.heads)
     for wrong in (
-        [second, first],
+        [first, second, replace(second, at=7).signed(SEED)],
         [second, replace(third, number=4, heads=first.heads).signed(SEED)],
         [first, second, third.signed(bytes(32))],
         [first, read_checkpoint(second.to_members() | {"at": 7})],

@@ -4,14 +4,28 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from service.clock import ManualClock
+from service.domain.chain_check import ChainCheck
+from service.domain.keyring import Keyring, parse_keys
+from service.domain.stats import HOUR
+from service.domain.stats_sums import total
 from service.domain.verification import Status
+from service.flow.migrating import Migrating
+from service.flow.sealing import Sealing
+from service.flow.statistics import Statistics
 from service.store import keys
 from service.store.callbacks import CallbackStore
+from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.recipients import OptOut
-from service.store.setup import check_setup
+from service.store.scripts import Scripts
+from service.store.setup import LAYOUT, check_setup
+from service.store.stats import Detail, StatsStore
+from service.store.trail import START, TrailStore
+from service.telemetry import Metrics
 from tests.failover.servers import Cluster, clustered
-from tests.store.stores import LEASE, NOW, Stores
+from tests.harness import KEYS
+from tests.store.stores import LEASE, NOW, SENDER, Stores
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +76,37 @@ async def test_opt_outs_are_listed_across_the_masters(stores: Stores) -> None:
     assert abs(await stores.connection.time() - NOW) > 0
 
 
+async def test_statistics_and_the_chain_follow_on_a_cluster(stores: Stores) -> None:
+    scripts, keyring = Scripts(stores.connection), Keyring(parse_keys(KEYS))
+    stats = StatsStore(stores.connection, scripts, {"long": SENDER})
+    counting = Statistics(stats, Metrics())
+    chain = ChainStore(stores.connection, scripts)
+    sealing = Sealing(chain, keyring, ManualClock(NOW), Metrics())
+    for number in range(12):  # enough partitions to lie on every master
+        recipient = f"{number * 5:08x}" + "3" * 24
+        claim = await stores.sent(recipient_id=recipient, id=keys.new_id(recipient))
+        for _ in range(2):  # what comes twice counts once
+            await stores.report(claim.verification.id)
+        if number % 4 == 0:
+            await counting()
+            assert await sealing() > 0
+    await counting()
+    assert await sealing() > 0
+    for detail, name in ((Detail.LOGINS, "started"), (Detail.CARRIERS, "delivered")):
+        (rows,) = (await stats.hours([NOW // HOUR], detail)).values()
+        assert total(rows.values())[name] == 12
+    last = await sealing.checkpoint()
+    assert last is not None
+    check = ChainCheck([last])
+    trail = TrailStore(stores.connection)
+    async for entry in trail.read(START, await trail.now() + 1):
+        check.take(entry.to_line())
+    check.end()
+    assert (check.sealed, check.unsealed, check.unsigned) == (last.sealed, 0, 0)
+    assert last.sealed >= 12 * 4
+    assert len(last.heads) == 12
+
+
 async def test_callbacks_flow_on_a_cluster(stores: Stores) -> None:
     store = CallbackStore(stores.connection, stores.scripts, lease=LEASE)
     await store.queue_the_rest(True)
@@ -96,3 +141,23 @@ async def test_a_long_backlog_does_not_use_up_the_connections(stores: Stores) ->
     await stores.connection.commands([("ZADD", k.out, NOW, k.subject) for k in waiting])
     assert len(await store.due(NOW)) == 800
     assert (await store.backlog()).subjects == 800
+
+
+async def test_the_trail_is_brought_to_this_layout_on_a_cluster(stores: Stores) -> None:
+    """Of layout 1, whose events lie on every master."""
+    command, meta = stores.connection.command, keys.META
+    await command("HSET", meta, "layout", LAYOUT - 1, "partitions", 64, "lookup", "known")
+    trails = {}
+    for partition in range(0, 64, 7):
+        person = f"{partition:08x}" + "2" * 24
+        event = f'{{"type":"attempt.rejected","at":1,"recipient":"{person}"}}'
+        audit = f"{keys.prefix(partition)}audit"
+        trails[audit] = [await command("XADD", audit, "*", "event", event) for _ in range(3)]
+    migrating = Migrating(stores.connection, stores.scripts, ManualClock(NOW), Metrics())
+    await migrating.store.close()
+    assert await migrating()
+    for audit, ids in trails.items():
+        found = await command("XRANGE", audit, "-", "+")
+        found = [entry for entry in found if "store.migrated" not in str(entry)]
+        assert [id_ for id_, _ in found] == ids
+        assert not any("2" * 24 in str(fields) for _, fields in found)

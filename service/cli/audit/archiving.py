@@ -50,6 +50,7 @@ def archive(
 async def _archive(folder: Path, keep: int) -> None:
     from service.cli.store import open_store
     from service.clock import SystemClock
+    from service.domain.chain import trusted_keys
     from service.settings import load_keyring
     from service.store.archive import ArchiveStore
     from service.store.chain import ChainStore
@@ -65,14 +66,16 @@ async def _archive(folder: Path, keep: int) -> None:
             await archives.drop(last.end.heads)
         before = SystemClock().now() - keep
         begin = last.end.number if last is not None else 0
-        old = [one for one in await chain.kept() if begin < one.number and one.at <= before]
+        kept = await chain.kept()
+        old = [one for one in kept if begin < one.number and one.at <= before]
         if not old:
             typer.echo("Nothing is old enough.")
             return
         if not await archives.counted(old[-1].heads):
             fail("statistics have not counted all of it yet: let a worker run, then try again")
-        made, events = await _write(connection, folder, last, old, keyring)
-        event = _event(folder, made, events, SystemClock().now())
+        keys = trusted_keys(kept, _public_keys(keyring))
+        made, events = await _write(connection, folder, last, old, keys)
+        event = _event(folder, made, events, SystemClock().now(), keyring)
         if not await archives.record(made, last, event):
             fail("another process archived meanwhile: nothing was dropped")
         _finish(folder, made.file)
@@ -87,7 +90,7 @@ async def _write(
     folder: Path,
     last: "Archive | None",
     checkpoints: "list[Checkpoint]",
-    keyring: "Keyring",
+    keys: "list[VerifyKey]",
 ) -> "tuple[Archive, int]":
     """The file as it will be, under another name; checked as its readers check it."""
     import zstandard
@@ -112,18 +115,23 @@ async def _write(
     signed = [*([begin] if begin is not None else []), *checkpoints]
     write_beside(beside, signed, begin.number if begin is not None else None)
     try:
-        check = check_files([path], signed, _public_keys(keyring), number or None, known=number)
+        check = check_files([path], signed, keys, number or None, known=number)
     except TamperedError as error:
         fail(f"the trail is NOT as it was sealed, so nothing was dropped. {error}")
     return made, check.sealed
 
 
-def _event(folder: Path, made: "Archive", events: int, now: int) -> dict[str, object]:
+def _event(
+    folder: Path, made: "Archive", events: int, now: int, keyring: "Keyring"
+) -> dict[str, object]:
     from service.domain.audit import of_archive
+    from service.domain.chain import sign_archive
 
     with (folder / _UNFINISHED).open("rb") as content:
         digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
-    return of_archive(made.end.number, made.file, digest, events, now)
+    number = made.end.number
+    signature = sign_archive(keyring.audit_seed(keyring.newest), number, digest)
+    return of_archive(number, made.file, digest, events, now, signature=signature)
 
 
 def _finish(folder: Path, name: str) -> None:

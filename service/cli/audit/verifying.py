@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.audit.files import Beside, checkpoints_of, read_beside, read_lines
+from service.cli.audit.files import checkpoints_of, read_beside, read_lines
 from service.cli.telnyx.calls import fail
 
 if TYPE_CHECKING:
@@ -32,7 +32,11 @@ def verify(
         ),
     ],
     checkpoints: Annotated[
-        Path | None, typer.Option(help="Instead of FILE.checkpoints.", show_default=False)
+        list[Path] | None,
+        typer.Option(
+            help="Checkpoints that you kept, beside FILE.checkpoints. Several may be given.",
+            show_default=False,
+        ),
     ] = None,
     behind: Annotated[
         int | None,
@@ -48,18 +52,38 @@ def verify(
     from service.domain.chain_check import TamperedError
 
     keys = [key for given in public_key for key in _read_keys(given)]
-    beside = [read_beside(checkpoints or checkpoints_of(file)) for file in files]
-    signed = _by_number(beside)
+    kept = [read_beside(path) for path in checkpoints or ()]
+    # Who has none beside a file names those that he kept.
+    beside = [
+        kept[0] if kept and not path.exists() else read_beside(path)
+        for path in map(checkpoints_of, files)
+    ]
+    signed = [one for each in (*beside, *kept) for one in each.checkpoints]
     try:
         check = check_files(files, signed, keys, beside[0].behind, known=behind)
     except TamperedError as error:
         typer.echo(f"NOT as it was sealed. {error}", err=True)
         raise typer.Exit(_TAMPERED) from None
-    last = f"the last of {len(signed)} is number {signed[-1].number}" if signed else "none"
+    _tell(check, signed)
+
+
+def _tell(check: "ChainCheck", signed: "Sequence[Checkpoint]") -> None:
+    last = max(signed, key=lambda one: one.number, default=None)
+    numbers = len({one.number for one in signed})
     typer.echo(
         f"{check.sealed} events are as they were sealed; {check.unsealed} are not sealed yet. "
-        f"Checkpoints: {last}."
+        + (
+            f"Checkpoints: the last of {numbers} is number {last.number}, {last.hash}; "
+            f"{check.unsigned} events are sealed behind it."
+            if last is not None
+            else "Checkpoints: none."
+        )
     )
+    for loss in check.losses:
+        typer.echo(
+            f"Lost, as checkpoint {loss.number} says: what was signed of partition "
+            f"{loss.partition:02d} after event {loss.left}."
+        )
 
 
 def check_files(
@@ -72,17 +96,21 @@ def check_files(
 ) -> "ChainCheck":
     """Read them one after the other, as one trail. ``behind``: the checkpoint that they begin behind;
     ``known``: the one that they may begin behind. Raises TamperedError."""
+    from service.domain.chain import trusted_keys
     from service.domain.chain_check import ChainCheck, TamperedError, check_checkpoints
 
-    signed = check_checkpoints(checkpoints, keys)
+    trusted = trusted_keys(checkpoints, keys)
+    signed = check_checkpoints(checkpoints, trusted)
     base = next((one for one in signed if one.number == behind), None)
     if behind is not None and base is None:
         raise TamperedError("checkpoint", f"checkpoint {behind}", "it is not there")
-    check = ChainCheck(signed, base, known=behind == known)
+    check = ChainCheck(signed, base, keys=trusted, known=behind == known)
     for file in files:
         for line in read_lines(file):
             check.take(line)
     check.end()
+    if check.sealed and not signed:
+        raise TamperedError("checkpoint", "checkpoint 1", "there is none, so nothing is proven")
     return check
 
 
@@ -96,11 +124,6 @@ def public_key() -> None:
             typer.echo(key)
     except SettingsError as error:
         fail(str(error))
-
-
-def _by_number(beside: Sequence[Beside]) -> "list[Checkpoint]":
-    by_number = {one.number: one for each in beside for one in each.checkpoints}
-    return [by_number[number] for number in sorted(by_number)]
 
 
 def _read_keys(given: str) -> "Iterator[VerifyKey]":
