@@ -19,12 +19,15 @@ from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.flow.advance import Advance
+from service.flow.api_keys import ApiKeys
+from service.flow.apps import Apps
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
 from service.flow.guard import Guard
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotent
 from service.flow.lookups import Lookups
+from service.flow.migrating import Migrating
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.pumping import Pumping
@@ -36,6 +39,7 @@ from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore, Scope
+from service.store.apps import AppStore
 from service.store.breakers import BreakerStore
 from service.store.callbacks import CallbackStore
 from service.store.chain import ChainStore
@@ -59,7 +63,14 @@ from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
 from service.tracing import TracingSetupError, begin_tracing
-from service.worker import Worker, correct_clock, keep_opt_outs, keep_time, keep_up
+from service.worker import (
+    Worker,
+    correct_clock,
+    keep_migrating,
+    keep_opt_outs,
+    keep_time,
+    keep_up,
+)
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -84,6 +95,7 @@ class Service:
     opt_out_sync: OptOutSync
     statistics: Statistics
     sealing: Sealing
+    migrating: Migrating
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -127,6 +139,8 @@ async def build(
             takes_requests=role is not Role.WORKER,
         )
         await service.deliveries.prepare()
+        if settings.upgrades == "at_once":
+            await service.migrating.store.close_at_once()
         if settings.api_key is not None:
             first = settings.api_key.get_secret_value()
             await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
@@ -144,7 +158,8 @@ async def _polling(service: Service, sync_interval: float) -> AsyncIterator[None
     """A worker's loops; on leaving they end what they have begun, within DRAIN_TIMEOUT."""
     stopping = asyncio.Event()
     sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
-    loops = service.worker.run, service.deliveries.run, sealing, counting
+    migrating = partial(keep_migrating, service.migrating)
+    loops = service.worker.run, service.deliveries.run, sealing, counting, migrating
     polling = [asyncio.create_task(loop(stopping)) for loop in loops]
     syncing = list[asyncio.Task[None]]()
     if sync_interval:
@@ -188,6 +203,7 @@ def _join(
     metrics.hashing.set_function(lambda: hashing.in_use)
     metrics.hashing_places.set_function(lambda: hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
+    texts = settings.texts_()
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
@@ -199,7 +215,7 @@ def _join(
         budget=settings.guard.budget(),
         uniform=settings.uniform_answers,
     )
-    recipients = RecipientStore(connection, scripts)
+    recipients, apps = RecipientStore(connection, scripts), AppStore(connection, scripts, clock)
     rules, lookups, uniform = settings.rules(), None, settings.uniform_answers
     if lookup_policy := settings.lookup.policy():
         lookups = Lookups(
@@ -229,6 +245,7 @@ def _join(
     )
     advance = Advance(
         store=store,
+        apps=apps,
         recipients=recipients,
         telnyx=telnyx,
         hashing=hashing,
@@ -238,6 +255,7 @@ def _join(
         policy=policy,
         scopes=scopes,
         messages=messages,
+        texts=texts,
         clock=clock,
         metrics=metrics,
         uniform=uniform,
@@ -268,7 +286,6 @@ def _join(
     limits = settings.limits_()
     guard = Guard(
         store=limit_store,
-        limits=limits,
         rules=rules,
         pumping=pumping,
         lookups=lookups,
@@ -280,6 +297,7 @@ def _join(
     reservations = ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000)
     start = Start(
         store=store,
+        apps=apps,
         idempotent=Idempotent(reservations, keyring, clock),
         guard=guard,
         advance=advance,
@@ -287,6 +305,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         routing=routing,
+        texts=texts,
         limits=limits,
         budget=settings.guard.budget(),
         clock=clock,
@@ -305,8 +324,16 @@ def _join(
         metrics=metrics,
     )
     notices = Notices(
-        start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
+        start=start,
+        store=store,
+        apps=apps,
+        telnyx=telnyx,
+        texts=settings.notice_texts(),
+        app_name=settings.app_name,
+        clock=clock,
     )
+    api_keys = ApiKeyStore(connection, clock, tasks.spawn)
+    keys = ApiKeys(api_keys, clock)
     chain = ChainStore(connection, scripts)
     stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
@@ -318,16 +345,23 @@ def _join(
         verify=verify,
         facts=facts,
         notices=notices,
+        apps=Apps(
+            store=apps,
+            api_keys=keys,
+            ground=settings.ground(),
+            keyring=keyring,
+            clock=clock,
+        ),
         recipients=recipients,
-        api_keys=ApiKeyStore(connection, clock, tasks.spawn),
+        api_keys=api_keys,
+        keys=keys,
         key_limits=KeyLimits(
             limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
         ),
         connection=connection,
         public_keys=settings.public_keys(),
         keyring=keyring,
-        code_length=settings.codes.length,
-        ttl=settings.codes.ttl,
+        alphabet=settings.codes.alphabet,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,
         sessions=SessionStore(connection, keyring.digest),
@@ -367,6 +401,7 @@ def _join(
         opt_out_sync=sync,
         statistics=Statistics(stats, metrics),
         sealing=Sealing(chain, keyring, clock, metrics),
+        migrating=Migrating(connection, scripts, clock, metrics),
         tasks=tasks,
         inspection=inspection,
     )

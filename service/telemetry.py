@@ -94,6 +94,20 @@ class Metrics:
             "1 where the audit trail does not go on from what was signed, or has an event of the future",
             registry=registry,
         )
+        self._layout = Gauge(
+            "countersign_store_layout", "The layout of the data", registry=registry
+        )
+        self._migration_open = Gauge(
+            "countersign_migration_open",
+            "1 while the data is not wholly of this release's layout",
+            registry=registry,
+        )
+        self._migrated = Counter(
+            "countersign_migrated",
+            "What was brought to a newer layout, by step",
+            ["step"],
+            registry=registry,
+        )
         self._closed = Counter(
             "countersign_closed",
             "Verifications that ended",
@@ -225,8 +239,9 @@ class Metrics:
         """The Prometheus text format."""
         return generate_latest(self.registry)
 
-    def started(self, country: str, purpose: str) -> None:
-        self._starts.labels(country, purpose).inc()
+    def started(self, v: Verification) -> None:
+        if not v.test:
+            self._starts.labels(v.country, v.purpose).inc()
 
     def delivery(self, kind: SenderKind, reason: Reason, outcome: Outcome) -> None:
         self._deliveries.labels(kind, reason, type(outcome).__name__.lower()).inc()
@@ -251,6 +266,13 @@ class Metrics:
     def chain_broken(self, is_so: bool) -> None:
         self._chain_broken.set(is_so)
 
+    def layout(self, layout: int, *, is_open: bool) -> None:
+        self._layout.set(layout)
+        self._migration_open.set(is_open)
+
+    def migrated(self, step: str, count: int) -> None:
+        self._migrated.labels(step).inc(count)
+
     def _count_errors(self, errors: Sequence[ProviderError]) -> None:
         for error in errors:
             # Telnyx's codes are five digits; whatever else an answer has is one series.
@@ -261,6 +283,8 @@ class Metrics:
         self._closed.labels(status, reason).inc()
 
     def attempt(self, v: Verification, approved: bool, now: int) -> None:
+        if v.test:
+            return
         self._attempts.labels(str(approved).lower()).inc()
         if approved:
             self.closed(Status.APPROVED, Reason.APPROVED)

@@ -12,6 +12,7 @@ import structlog
 from service.clock import Clock, SystemClock
 from service.domain.errors import UnavailableError
 from service.flow.advance import Advance
+from service.flow.migrating import Migrating
 from service.flow.opt_out_sync import OptOutSync
 from service.flow.sealing import Sealing
 from service.flow.statistics import Statistics
@@ -24,6 +25,8 @@ POLL_INTERVAL = 250
 """Milliseconds between two looks at the deadlines."""
 FOLLOW_INTERVAL = 1_000
 """Milliseconds between two looks at what the trail has that is not sealed, or not counted."""
+MIGRATE_INTERVAL = 5_000
+"""Milliseconds between two passes over what an older release may write."""
 _MOST_AT_ONCE = 64
 _CLOCK_INTERVAL = 30_000
 _SYNC_LOOK = 60.0
@@ -114,6 +117,20 @@ async def keep_up(follow: Sealing | Statistics, stopping: asyncio.Event) -> None
         with suppress(TimeoutError):
             pause = FOLLOW_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311
             await asyncio.wait_for(stopping.wait(), pause / 1000)
+
+
+async def keep_migrating(migrating: Migrating, stopping: asyncio.Event) -> None:
+    """Bring the data to this release's layout, until it is there or ``stopping`` is set."""
+    while not stopping.is_set():
+        try:
+            if await migrating():
+                return
+        except UnavailableError:
+            pass  # The connection has logged it.
+        except Exception:
+            log.exception("store.not_migrated")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), MIGRATE_INTERVAL / 1000)
 
 
 async def keep_time(clock: SystemClock, connection: Connection) -> None:

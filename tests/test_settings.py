@@ -65,8 +65,11 @@ def test_a_plan_of_unknown_senders_is_refused(tmp_path: Path) -> None:
         ('kind = "long_code"', "needs from"),
         ('kind = "pigeon"', "kind"),
         ('kind = "long_code"\nfrom = "+18445550001"\nstop_text = "x"', "people reply STOP"),
-        (f'{BRAND}stop_text = "{"x" * 150}"', "senders.one.stop_text: the longest text with it is"),
-        (f'{BRAND}stop_text = "停"', "outside the GSM-7 alphabet"),
+        (
+            f'{BRAND}stop_text = "{"x" * 150}"',
+            "senders.one.stop_text: the shortest text with it is",
+        ),
+        (f'{BRAND}stop_text = "{"停" * 40}"', "is 77 UCS-2 characters long"),
         (f'{BRAND}stop_countries = ["FR"]', "needs stop_text"),
         ('kind = "whatsapp"\nfrom = "+18445550001"', "authentication template"),
         ('kind = "whatsapp"\nfrom = "+18445550001"\ntemplate = "code"', "template and language"),
@@ -77,6 +80,55 @@ def test_a_sender_that_cannot_send_is_refused(tmp_path: Path, text: str, said: s
     config = f'{PUBLIC}[senders.one]\n{text}\n[[routes]]\ncountries = ["*"]\nplan = ["one"]\n'
     with pytest.raises(SettingsError, match=said):
         load_settings(_config(tmp_path, config), ENVIRON)
+
+
+def test_every_fault_of_the_texts_is_named_at_once(tmp_path: Path) -> None:
+    text = (
+        f"{PUBLIC}{UP_TOML.read_text()}\n[texts]\nmax_segments = 1\n[texts.login]\n"
+        'de = "{code}"\nfr = "{code} {app} {x}"\n[notices]\npaid = "{app} " \n'
+    ).replace('"{app} "', f'"{{app}} {"x" * 160}"')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(_config(tmp_path, text), ENVIRON)
+    said = str(caught.value)
+    assert "has 3 fault(s)" in said
+    for fault in ("texts.login.de: lacks {app}", "texts.login.fr: has a", "notices.paid: the text"):
+        assert fault in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[texts]\nmax_segments = 4", "texts.max_segments"),
+        ("[texts]\nlogin = 5", "texts.login"),
+        ("[texts.login]\nde = 5", "texts.login.de"),
+        ('[texts."Log in"]\nde = "{code} {app}"', "texts.Log in: is no purpose"),
+    ],
+)
+def test_texts_that_are_none_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    config = _config(tmp_path, f"{PUBLIC}{UP_TOML.read_text()}\n{text}\n")
+    with pytest.raises(SettingsError, match=said):
+        load_settings(config, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('alphabet = "letters"\nlength = 4', "17 bits; 20 are the least"),
+        ('alphabet = "words"', "codes.alphabet"),
+        ('grouping = "dots"', "codes.grouping"),
+    ],
+)
+def test_codes_that_are_easy_to_guess_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    base = UP_TOML.read_text().replace("length = 6\n", "").replace("[codes]", f"[codes]\n{text}")
+    with pytest.raises(SettingsError, match=said):
+        load_settings(_config(tmp_path, PUBLIC + base), ENVIRON)
+
+
+def test_a_name_of_any_script_is_an_apps_name(tmp_path: Path) -> None:
+    base = UP_TOML.read_text().replace('app_name = "Countersign"', 'app_name = "Банк Пример"')
+    assert load_settings(_config(tmp_path, PUBLIC + base), ENVIRON).app_name == "Банк Пример"
+    with pytest.raises(SettingsError, match="app_name: has a control character"):
+        load_settings(_config(tmp_path, PUBLIC + base.replace("Банк Пример", "a\\u202eb")), ENVIRON)
 
 
 def test_opt_outs_by_profile_need_the_profile_of_every_sender(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from pydantic import (
+    AfterValidator,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -17,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body
+from service.api.body import Instant, RequestModel, answer, read_body
 from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
 from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
@@ -28,7 +29,8 @@ from service.domain.guard import network_of
 from service.domain.instant import rfc3339
 from service.domain.plan import SenderKind
 from service.domain.recipient import Recipient, parse_recipient
-from service.domain.text import Transaction, check_app_hash, web_host
+from service.domain.text import check_app_hash, web_host
+from service.domain.transaction import LONGEST_PAYEE, Transaction, check_payee
 from service.domain.verification import Delivery, DeliveryStatus, Reason, Status, Verification
 from service.flow.idempotency import Idempotency
 from service.flow.start import StartRequest
@@ -39,13 +41,27 @@ _MAX_METADATA = 20
 _MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 _MetadataValue = Annotated[str, StringConstraints(max_length=200)]
 _Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$")]
-_GSM_WORDS = r"^[A-Za-z0-9 .,&()'+/-]{1,40}$"
+_FIRST_MEMBERS = {
+    "to", "senders", "client_ip", "metadata", "purpose", "locale", "code_length", "ttl",
+    "web_origin", "app_hash", "transaction", "event", "send_at",
+}  # fmt: skip
+"""Of starts and notices; what was added since does not belong here."""
 
 
 class TransactionBody(RequestModel):
-    """What the code approves (PSD2); it stands in the text."""
+    """What the code approves, and nothing else (PSD2). It stands in the text, and verify has to repeat it,
+    each member as it was."""
 
-    payee: Annotated[str, StringConstraints(pattern=_GSM_WORDS)]
+    payee: Annotated[
+        str,
+        AfterValidator(check_payee),
+        Field(
+            description="Letters and digits of any script, blanks, and . , & ( ) ' + / -",
+            min_length=1,
+            max_length=LONGEST_PAYEE,
+            examples=["Example Shop Ltd"],
+        ),
+    ]
     amount: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,3})?$")]
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
@@ -171,19 +187,20 @@ class StartBody(MessageBody):
 
 
 class VerifyBody(RequestModel):
-    """Check a typed code; blanks and dashes in it are ignored."""
+    """Check a typed code. Blanks and dashes in it are ignored, digits of any script and lower case read."""
 
-    code: Annotated[
-        str,
-        Field(max_length=32, pattern=r"^[ -]*(?:[0-9][ -]*){4,10}$", examples=["123456"]),
-    ]
+    code: Annotated[str, Field(min_length=MIN_LENGTH, max_length=32, examples=["123456"])]
+    transaction: Annotated[
+        TransactionBody | None,
+        Field(description="What the start had, if it had one: the code approves nothing else."),
+    ] = None
 
     @field_validator("code")
     @classmethod
     def _is_code(cls, code: str) -> str:
         read = read_code(code)
         if read is None:
-            raise ValueError(f"must be {MIN_LENGTH} to {MAX_LENGTH} digits")
+            raise ValueError(f"must be a code of {MIN_LENGTH} to {MAX_LENGTH} digits or letters")
         return read.reveal()
 
 
@@ -212,9 +229,18 @@ class DeliveryAnswer(RequestModel):
     message_id: str | None
     errors: list[ErrorAnswer]
     cost: CostAnswer | None
-    created_at: str
-    updated_at: str
+    created_at: Instant
+    updated_at: Instant
     proven: bool
+
+
+_IsTest = Annotated[
+    bool,
+    Field(
+        description="True, and there at all, for a test number of the app alone.",
+        exclude_if=lambda test: not test,
+    ),
+]
 
 
 class VerificationAnswer(RequestModel):
@@ -225,12 +251,13 @@ class VerificationAnswer(RequestModel):
     to: str
     country: str
     purpose: str
-    created_at: str
-    expires_at: str
-    resend_after: str
+    created_at: Instant
+    expires_at: Instant
+    resend_after: Instant
     attempts_remaining: int
     deliveries: list[DeliveryAnswer]
     metadata: dict[str, str]
+    test: _IsTest = False
 
 
 class VerdictAnswer(RequestModel):
@@ -247,8 +274,10 @@ class VerdictAnswer(RequestModel):
             description="A signed proof (JWS), only where the start gave a nonce; check it with "
             "/.well-known/jwks.json.",
             exclude_if=lambda proof: proof is None,
+            json_schema_extra=lambda schema: schema.pop("default"),
         ),
     ] = None
+    test: _IsTest = False
 
 
 class Verifications(Controller):
@@ -311,9 +340,11 @@ class Verifications(Controller):
         opt={
             "body": VerifyBody,
             "answer": VerdictAnswer,
-            "problems": ("not-found", "verification-closed", "rate-limited"),
+            "problems": (
+                "not-found", "verification-closed", "transaction-mismatch", "rate-limited",
+            ),
         },
-    )
+    )  # fmt: skip
     async def verify(
         self,
         request: Request[Any, Any, Any],
@@ -322,7 +353,13 @@ class Verifications(Controller):
     ) -> Response[bytes]:
         body = await read_body(request, VerifyBody)
         key = caller(request)
-        verdict = await parts.verify(verification_id, key.app, Code(body.code), key.id)
+        verdict = await parts.verify(
+            verification_id,
+            key.app,
+            Code(body.code),
+            key.id,
+            transaction=_transaction(body.transaction),
+        )
         return answer(
             VerdictAnswer(
                 id=verification_id,
@@ -331,6 +368,7 @@ class Verifications(Controller):
                 attempts_remaining=verdict.attempts_remaining,
                 delivery=verdict.delivery,
                 proof=verdict.proof,
+                test=verdict.test,
             )
         )
 
@@ -376,7 +414,6 @@ class Verifications(Controller):
 
 
 def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> StartRequest:
-    transaction = body.transaction
     if body.callback_url is not None:
         try:
             parts.callbacks.check(body.callback_url)
@@ -387,25 +424,38 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         actor=actor,
         recipient=body.to,
         purpose=body.purpose,
-        code_length=body.code_length or parts.code_length,
-        ttl=(body.ttl or parts.ttl) * 1000,
+        code_length=body.code_length,
+        alphabet=parts.alphabet,
+        ttl=None if body.ttl is None else body.ttl * 1000,
         senders=tuple(body.senders) if body.senders is not None else None,
         locale=body.locale,
         client_ip=body.client_ip,
         limit_keys=body.limit_keys,
         host=body.web_origin,
         app_hash=body.app_hash,
-        transaction=Transaction(**transaction.model_dump()) if transaction else None,
+        transaction=_transaction(body.transaction),
         nonce=body.nonce,
         metadata=body.metadata,
         callback_url=body.callback_url,
     )
 
 
+def _transaction(body: TransactionBody | None) -> Transaction | None:
+    return Transaction(body.payee, body.amount, body.currency) if body is not None else None
+
+
 def idempotency(request: Request[Any, Any, Any], body: MessageBody) -> Idempotency | None:
     """The caller's key, if it sent one."""
     key = read_idempotency_key(request.headers.getall("idempotency-key", []))
-    return None if key is None else Idempotency(key, body.model_dump_json())
+    return None if key is None else Idempotency(key, _asked(body))
+
+
+def _asked(body: MessageBody) -> str:
+    """The body as another release makes it of the same request: a member that came later counts only if the
+    caller gave it, so that a retry that an upgrade parts from its first request is known again."""
+    first = body.model_dump_json(include=_FIRST_MEMBERS)
+    given = body.model_fields_set - _FIRST_MEMBERS
+    return first + body.model_dump_json(include=given) if given else first
 
 
 def _answer(
@@ -425,6 +475,7 @@ def _answer(
         attempts_remaining=v.attempts_remaining,
         deliveries=[to_delivery_answer(d) for d in deliveries],
         metadata=dict(v.metadata),
+        test=v.test,
     )
     return answer(model, status, headers)
 

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 import httpcore
 import httpx
@@ -31,6 +32,12 @@ class Answer:
     retry_after: int | None = None
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Those of SSL_CERT_FILE, or the public ones; reading them takes long."""
+    return httpx.create_ssl_context()
+
+
 class CallbackClient:
     """Posts to receivers: redirects are not followed, and nothing of the environment's proxies is used.
     ``tls`` and ``resolve`` are for tests; by default the public authorities and the system's resolver."""
@@ -45,7 +52,7 @@ class CallbackClient:
         self._rules = rules
         self._resolver = Resolver(MOST_AT_ONCE)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(),
+            ssl_context=tls or _authorities(),
             max_connections=MOST_AT_ONCE,
             max_keepalive_connections=_MOST_KEPT_OPEN,
             keepalive_expiry=_KEPT_OPEN_SECONDS,

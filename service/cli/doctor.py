@@ -51,6 +51,7 @@ async def examine(config: Path | None) -> list[Finding]:
         speeds,
         profile=settings.hash.profile,
         length=settings.codes.length,
+        alphabet=settings.codes.alphabet,
         ttl=settings.codes.ttl,
     )
     return [ok("configuration", "no faults"), *store, *account, *webhook, *hashing]
@@ -60,7 +61,7 @@ def check_faults(error: SettingsError) -> list[Finding]:
     """One finding for each fault."""
     _, *faults = str(error).splitlines()
     return [
-        fail("configuration", fault.strip(), "mend it, see README.md")
+        fail("configuration", fault.strip(), "mend it, see deploy/guides/configuration.md")
         for fault in faults or [str(error)]
     ]
 

@@ -126,6 +126,9 @@ def read_ring() -> Ring:
 
 async def _add() -> None:
     ring = read_ring()
+    if os.environ.keys() & {"REDIS_URL", "REDIS_URL_FILE"}:
+        async with _store() as (connection, _):
+            await _check_upgraded(connection)
     added = base64.b64decode(new_key())
     extended = Ring((ring.keys[0], added, *ring.keys[1:]), ring.file)
     ring.replace(extended.keys)
@@ -141,6 +144,8 @@ async def _promote(key_id: str, *, force: bool) -> None:
     if position == 0:
         raise KeyringCommandError(f"{key_id} is the newest already")
     if not force:
+        async with _store() as (connection, _):
+            await _check_upgraded(connection)
         _, known, _ = await _look()
         if key_id not in known.since:
             raise KeyringCommandError(
@@ -156,6 +161,7 @@ async def _retire(key_id: str, *, force: bool) -> None:
 
     ring = read_ring()
     async with _store() as (connection, now):
+        await _check_upgraded(connection)
         if key_id in (await known_keys(connection)).copies - set(ring.opened().ids):
             # A process that started with the old keyring brought the copy back.
             await forget_key(connection, key_id)
@@ -251,6 +257,16 @@ async def _store() -> "AsyncIterator[tuple[Connection, int]]":
 
     async with open_store() as connection:
         yield connection, await connection.time()
+
+
+async def _check_upgraded(connection: "Connection") -> None:
+    """Layout 1 derived the look-up key from the oldest master key: a process of that release would look under
+    another key for every opt-out, if the oldest became another one."""
+    from service.store.migrations.state import MigrationStore
+    from service.store.scripts import Scripts
+
+    if not (await MigrationStore(connection, Scripts(connection)).state()).is_done:
+        raise KeyringCommandError("an upgrade is under way: end it first (countersign migrate run)")
 
 
 async def _count(connection: "Connection", now: int) -> "dict[str, Need]":

@@ -185,6 +185,8 @@ def _environment(places: _Places, redis_url: str, config: Path | None) -> dict[s
         "COUNTERSIGN_CONFIG": str((config or builtin).absolute()),
         "COUNTERSIGN_PUBLIC_URL": places.url,
         "COUNTERSIGN_TELNYX_BASE_URL": f"{places.sandbox_url}/v2",
+        # Nothing runs beside this one.
+        "COUNTERSIGN_UPGRADES": "at_once",
         # An app under development hears its callbacks on this machine.
         "COUNTERSIGN_CALLBACKS": '{"allow_http": true, "allow_private": true}',
         "COUNTERSIGN_KEYS": places.keys,

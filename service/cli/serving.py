@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,10 @@ from granian.server.embed import Server
 
 _HEADER_TIMEOUT = 10_000  # milliseconds; a slow client must not hold a connection
 _BACKLOG = 1024
+_CONNECTIONS = 8_192
+"""At once in a process. Idle and slow ones hold a place each, so there must be more than who wants to keep
+others out will have; what is at work is limited by ``api/admission.py``."""
+_OTHER_FILES = 256
 _UNAVAILABLE = 503
 _QUARTER, _MOST_QUARTERS = 0.25, 20
 """Seconds without a request after which nobody is left to be told, and how often it is waited for that."""
@@ -47,7 +52,7 @@ async def serve(*sites: Site) -> None:
         if site.inherited is None:
             _check_free(site.host, site.port)
     last_calls = [LastCall(site.app) for site in sites]
-    servers = [_server(site, app) for site, app in zip(sites, last_calls, strict=True)]
+    servers = [make_server(site, app) for site, app in zip(sites, last_calls, strict=True)]
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -114,7 +119,8 @@ class _InheritingServer(Server):
         self._sfd = self._shd.get_fd()  # type: ignore[attr-defined]
 
 
-def _server(site: Site, app: Asgi) -> Server:
+def make_server(site: Site, app: Asgi) -> Server:
+    """A server of the application, with its limits."""
     kind = Server if site.inherited is None else _InheritingServer
     server = kind(
         app,
@@ -122,12 +128,23 @@ def _server(site: Site, app: Asgi) -> Server:
         port=site.port,
         interface=Interfaces.ASGI,
         backlog=_BACKLOG,
+        backpressure=_connections(),
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT),
         log_enabled=False,
     )
     if isinstance(server, _InheritingServer):
         server.inherited = site.inherited or 0
     return server
+
+
+def _connections() -> int:
+    """How many the system allows, once it was asked for more (many begin with 1,024 open files)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(min(soft - _OTHER_FILES, _CONNECTIONS), _OTHER_FILES)
 
 
 def _accept_no_more(inherited: int) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from math import ceil
 
 from service.doctor.finding import Finding, ok, warn
-from service.domain.code import HASH_PROFILES, SALT_BYTES, Code, HashCost, digest_code
+from service.domain.code import HASH_PROFILES, SALT_BYTES, Alphabet, Code, HashCost, digest_code
 
 _TIME = 0.2  # seconds of measuring, for one thread and again for the pool
 _HOUR = 3600
+_ENOUGH_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,14 @@ def measure_profiles(threads: int | None = None) -> dict[str, Speed]:
 
 
 def check_hashing(
-    speeds: Mapping[str, Speed], *, profile: str, length: int, ttl: int
+    speeds: Mapping[str, Speed],
+    *,
+    profile: str,
+    length: int,
+    ttl: int,
+    alphabet: Alphabet = Alphabet.DIGITS,
 ) -> list[Finding]:
-    """``profile`` and ``length`` (digits) as configured; ``ttl``: seconds that a code lives."""
+    """``profile``, ``length`` and ``alphabet`` of codes as configured; ``ttl``: seconds that a code lives."""
     found = [
         ok(f"argon2id {name}", f"{speed.seconds * 1000:.1f} ms a hash, {speed.rate:.0f} a second")
         for name, speed in speeds.items()
@@ -54,13 +60,26 @@ def check_hashing(
             "its key is one of 2^256",
         )
     )
-    return [*found, _with_pepper(speeds[profile].seconds, profile, length, ttl)]
+    codes = alphabet.values(length)
+    return [
+        check_codes(alphabet, length),
+        *found,
+        _with_pepper(speeds[profile].seconds, profile, codes, ttl),
+    ]
 
 
-def _with_pepper(seconds: float, profile: str, length: int, ttl: int) -> Finding:
-    hours, cores = search_cost(seconds, length, ttl)
+def check_codes(alphabet: Alphabet, length: int) -> Finding:
+    """How hard a code is to guess."""
+    says = f"{length} {alphabet} make a code of {alphabet.bits(length):.1f} bits"
+    if length >= _ENOUGH_DIGITS or alphabet is not Alphabet.DIGITS:
+        return ok("codes", says)
+    return warn("codes", says, f"set [codes] length to {_ENOUGH_DIGITS} or more (ASVS 6.5.4)")
+
+
+def _with_pepper(seconds: float, profile: str, codes: int, ttl: int) -> Finding:
+    hours, cores = search_cost(seconds, codes, ttl)
     says = (
-        f"all 10^{length} codes of one verification ({profile}): {hours:.2g} hours on one core like "
+        f"all {codes:.2g} codes of one verification ({profile}): {hours:.2g} hours on one core like "
         f"this; {cores} core(s) finish while the code lives ({ttl} s)"
     )
     subject = "stolen Redis and pepper"
@@ -69,10 +88,10 @@ def _with_pepper(seconds: float, profile: str, length: int, ttl: int) -> Finding
     return warn(subject, says, "choose a costlier [hash] profile, or longer codes")
 
 
-def search_cost(seconds: float, length: int, ttl: int) -> tuple[float, int]:
+def search_cost(seconds: float, codes: int, ttl: int) -> tuple[float, int]:
     """Core hours of a whole search, and cores like this one to be done within ``ttl`` seconds. The salt is
     one per verification, so each verification costs as much again."""
-    total = 10**length * seconds
+    total = codes * seconds
     return total / _HOUR, max(1, ceil(total / ttl))
 
 

@@ -106,6 +106,13 @@ class VerificationClosedError(CountersignError):
         )
 
 
+class TransactionMismatchError(CountersignError):
+    """Verify's transaction is not the one that the verification was started with. It does not say what
+    differs: PSD2 RTS (EU) 2018/389 article 4(3)(a)."""
+
+    slug = "transaction-mismatch"
+
+
 class NoticeClosedError(CountersignError):
     """The notice has left, or was taken back; member ``status`` says which."""
 
@@ -115,6 +122,28 @@ class NoticeClosedError(CountersignError):
         super().__init__(
             f"The notice is {status}: a notice can be taken back until a minute before its send_at.",
             {"status": status},
+        )
+
+
+class AppExistsError(CountersignError):
+    """A definition came for an app that has one, and did not say which state it replaces."""
+
+    slug = "app-exists"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The app is there: read it, and send its ETag as If-Match to replace just that, or * for any."
+        )
+
+
+class AppChangedError(CountersignError):
+    """The app is not, or no longer, what the change was meant for."""
+
+    slug = "app-changed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The app is not what If-Match names: read it again and make the change anew."
         )
 
 
@@ -136,6 +165,7 @@ class InvalidRequestError(CountersignError):
             "The request is not valid; see errors.",
             {"errors": [{"pointer": e.pointer, "detail": e.detail} for e in errors]},
         )
+        self.faults = tuple(errors)
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> "InvalidRequestError":

@@ -7,7 +7,8 @@ one: so a notice can carry no code, and nothing that an attacker wrote.
 
 from enum import StrEnum
 
-from service.domain.text import SEGMENT_SEPTETS, septets
+from service.domain.segments import Encoding, measure
+from service.domain.text import TextError, in_segments
 from service.domain.verification import DeliveryStatus, Status, Verification
 
 _AFTER = " Not you? Contact us at once."
@@ -47,22 +48,27 @@ class NoticeStatus(StrEnum):
 
 
 def compose_notice(text: str, app_name: str) -> str:
-    """The message of a configured text, checked to be one GSM-7 segment.
+    """The message of a configured text.
 
     Raises:
-        NoticeTextError: it cannot be sent as one segment, or does not say who sends it.
+        NoticeTextError: it is too long, or does not say who sends it.
     """
     if "{app}" not in text:
         raise NoticeTextError("must say who sends it: put {app} into it")
     message = text.replace("{app}", app_name)
     if "{" in message or "}" in message:
         raise NoticeTextError("has another placeholder than {app}")
-    length = septets(message)
-    if length is None:
-        raise NoticeTextError("has a character outside the GSM-7 alphabet")
-    if length > SEGMENT_SEPTETS:
-        raise NoticeTextError(f"is {length} characters long; one segment holds {SEGMENT_SEPTETS}")
-    return message
+    try:
+        return complete_notice(message, None)
+    except TextError as error:
+        raise NoticeTextError(str(error)) from None
+
+
+def complete_notice(text: str, stop_text: str | None) -> str:
+    """A notice and how to stop the messages of a sender that nobody can reply to. Raises TextError if it is
+    longer than one segment; of UCS-2, which holds less than half, two."""
+    message = f"{text} {stop_text}" if stop_text else text
+    return in_segments(message, 2 if measure(message).encoding is Encoding.UCS_2 else 1)
 
 
 def notice_status(v: Verification, now: int) -> NoticeStatus:

@@ -1,23 +1,14 @@
-"""The text of a message: one GSM-7 segment with the app's name and the code.
+"""What a message has beside its sentence: how to stop, and the last line, which fills itself in.
 
-Sources: 3GPP TS 23.038 (alphabet); WICG sms-one-time-codes (last line ``@host #code``); Android SMS
-Retriever (at most 140 bytes, 11-character app hash at the end). By the WICG parser what follows
-the code on the last line is ignored, so one line serves both.
+Sources: WICG sms-one-time-codes (last line ``@host #code``); Android SMS Retriever (at most 140 bytes,
+11-character app hash at the end). By the WICG parser what follows the code on the last line is
+ignored, so one line serves both.
 """
 
 import re
-from dataclasses import dataclass
 
-from service.domain.code import Code
+from service.domain.segments import measure, room
 
-# Telnyx's own table lacks a few characters of the standard's (Greek capitals among them), so
-# this is the part that both agree on.
-_BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
-    "¿abcdefghijklmnopqrstuvwxyzäöñüà_"
-)
-_EXTENDED = frozenset("^{}\\[]~|€")
-SEGMENT_SEPTETS = 160
 RETRIEVER_BYTES = 140
 _HOST = re.compile(
     r"(?=.{1,100}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]",
@@ -27,20 +18,7 @@ _APP_HASH = re.compile(r"[A-Za-z0-9+/]{11}", re.ASCII)
 
 
 class TextError(ValueError):
-    """The text cannot be sent as one segment, or an autofill part is malformed."""
-
-
-def septets(text: str) -> int | None:
-    """Length in GSM-7 septets; ``None`` if a character is outside the alphabet."""
-    total = 0
-    for character in text:
-        if character in _BASIC:
-            total += 1
-        elif character in _EXTENDED:
-            total += 2
-        else:
-            return None
-    return total
+    """The text does not fit, or an autofill part is malformed."""
 
 
 def web_host(origin: str) -> str:
@@ -62,55 +40,35 @@ def check_app_hash(app_hash: str) -> str:
     return app_hash
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """What a code approves. PSD2 RTS art. 5 asks that the payer sees amount and payee."""
-
-    payee: str
-    amount: str
-    currency: str
-
-
-def compose(
-    code: Code,
-    app_name: str,
+def complete(
+    sentence: str,
+    code: str,
     *,
     host: str | None = None,
     app_hash: str | None = None,
-    transaction: Transaction | None = None,
     stop_text: str | None = None,
+    most: int = 1,
 ) -> str:
-    """The message, checked to be one GSM-7 segment. ``stop_text``: how to stop the messages of a sender
-    that nobody can reply to; it stands before the last line, which fills itself in.
+    """The message of a sentence. ``stop_text``: how to stop the messages of a sender that nobody can reply
+    to; it stands before the last line. ``most``: segments.
 
     Raises:
         TextError: it does not fit; the message names lengths, never the code.
     """
-    digits = code.reveal()
-    last_line = " ".join(filter(None, [f"@{host} #{digits}" if host else None, app_hash]))
-    if transaction is None:
-        text = f"{digits} is your {app_name} code. Do not share it."
-    else:
-        to_pay = f"{transaction.amount} {transaction.currency} to {transaction.payee}"
-        text = f"{digits} is your {app_name} code to pay {to_pay}. Do not share it."
-    text = with_stop_text(text, stop_text)
-    if last_line:
-        text = in_one_segment(f"{text}\n{last_line}")
+    text = f"{sentence} {stop_text}" if stop_text else sentence
+    line = " ".join(filter(None, [f"@{host} #{code}" if host else None, app_hash]))
+    text = in_segments(f"{text}\n{line}" if line else text, most)
     if app_hash and len(text.encode()) > RETRIEVER_BYTES:
         raise TextError(f"is longer than the {RETRIEVER_BYTES} bytes that SMS Retriever reads")
     return text
 
 
-def with_stop_text(text: str, stop_text: str | None) -> str:
-    """The text and, behind it, how to stop. Raises TextError if both are no single segment."""
-    return in_one_segment(f"{text} {stop_text}" if stop_text else text)
-
-
-def in_one_segment(text: str) -> str:
-    """The text itself. Raises TextError if it is no single GSM-7 segment."""
-    length = septets(text)
-    if length is None:
-        raise TextError("has a character outside the GSM-7 alphabet")
-    if length > SEGMENT_SEPTETS:
-        raise TextError(f"is {length} characters long; one segment holds {SEGMENT_SEPTETS}")
+def in_segments(text: str, most: int) -> str:
+    """The text itself. Raises TextError if it takes more segments."""
+    size = measure(text)
+    if size.segments > most:
+        allowed = "one segment holds" if most == 1 else f"{most} segments hold"
+        raise TextError(
+            f"is {size.units} {size.encoding} characters long; {allowed} {room(size.encoding, most)}"
+        )
     return text

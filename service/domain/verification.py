@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from service.domain.code import Alphabet
 from service.domain.plan import Sender, SenderKind
 from service.domain.pumping import Tracked
-from service.domain.text import Transaction
+from service.domain.transaction import Transaction
 
 
 class Status(StrEnum):
@@ -89,6 +90,7 @@ class Reason(StrEnum):
     NUMBER_TYPE_NOT_ALLOWED = "number_type_not_allowed"
     SUSPECTED_FRAUD = "suspected_fraud"
     RATE_LIMITED = "rate_limited"
+    TEST_NUMBER = "test_number"
 
 
 class Fault(StrEnum):
@@ -280,7 +282,8 @@ class Verification:
     With a ``notice`` it carries that instead of codes, and nothing can be proven: a notice goes the
     same way through plan, guard, opt-outs, reports and audit, so it is the same record.
 
-    ``withheld``: with uniform answers, why nothing is sent any more (or ever was) while it is pending."""
+    ``withheld``: with uniform answers, why nothing is sent any more (or ever was) while it is pending.
+    ``test``: of a test number, whose code its app fixed: right from the start, and never sent."""
 
     id: str
     app: str
@@ -295,15 +298,19 @@ class Verification:
     expires_at: int
     attempts_allowed: int
     code_length: int
+    alphabet: Alphabet = Alphabet.DIGITS
     locale: str | None = None
     host: str | None = None
     app_hash: str | None = None
     transaction: Transaction | None = None
+    bound: str | None = None
+    """What a code's digest is bound to, and verify has to repeat: the transaction's fingerprint."""
     nonce: str | None = None
     notice: Notice | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     clients: tuple[str, ...] = ()
     callback_url: str | None = None
+    test: bool = False
     tracked: Tracked | None = None
     price: int | None = None
     """What a message was expected to cost at the start, in micros; ``None`` without a cap in money."""
@@ -321,6 +328,11 @@ class Verification:
     @property
     def attempts_remaining(self) -> int:
         return max(self.attempts_allowed - self.attempts_used, 0)
+
+    @property
+    def silence(self) -> Reason | None:
+        """Why nothing is sent while it is pending."""
+        return self.withheld or (Reason.TEST_NUMBER if self.test else None)
 
     @property
     def send_at(self) -> int:

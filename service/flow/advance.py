@@ -1,7 +1,7 @@
 """``advance``: claim a verification, decide, act, record. Nothing else sends.
 
 Whoever records a fact calls it at once, and a worker calls it for everything that is due; the lease
-makes the two safe together. The plain code is a local variable of ``_send`` and nowhere else.
+makes the two safe together. The plain code is in a ``Draft`` and nowhere else.
 """
 
 import secrets
@@ -15,11 +15,12 @@ from service.domain.breaker import held
 from service.domain.code import Code, draw_code
 from service.domain.decide import Close, Decision, Policy, Reconcile, Send, Wait, decide
 from service.domain.keyring import Keyring
+from service.domain.notice import complete_notice
 from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
 from service.domain.recipient import parse_recipient
 from service.domain.rules import Action, Finding
-from service.domain.text import compose, with_stop_text
+from service.domain.texts import Texts
 from service.domain.verification import (
     Accepted,
     Delivery,
@@ -37,8 +38,9 @@ from service.flow.breakers import Breakers
 from service.flow.hashing import HashPool
 from service.flow.lookups import REASONS, Lookups
 from service.flow.spending import Spending
+from service.store.apps import AppStore
 from service.store.recipients import OptOut, RecipientStore
-from service.store.verifications import Claim, Tripped, VerificationStore
+from service.store.verifications import Begin, Claim, Tripped, VerificationStore
 from service.telemetry import Metrics
 from service.telnyx.client import Cancellation, TelnyxClient
 from service.tracing import Name, Note, span
@@ -56,17 +58,28 @@ _CLOSED_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """How messages are made: the app's name in the text, where Telnyx reports to, and how long
-    (milliseconds) a person waits before they may ask for another."""
+    """Where Telnyx reports to, and how long (milliseconds) a person waits before they may ask for
+    another."""
 
-    app_name: str
     public_url: str
     resend_after: int
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that may leave once the store has it begun. A notice has no code. ``texts``: the wordings
+    of its app."""
+
+    begin: Begin
+    sender: Sender
+    code: Code | None
+    texts: Texts
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """Where ``advance`` left a verification; ``due_at`` is ``None`` where it is nobody's turn."""
+    """Where ``advance`` left a verification, which the store has just so until ``due_at``; ``None`` where
+    it is nobody's turn, or somebody else's."""
 
     verification: Verification
     due_at: int | None = None
@@ -79,6 +92,7 @@ class Advance:
         self,
         *,
         store: VerificationStore,
+        apps: AppStore,
         recipients: RecipientStore,
         telnyx: TelnyxClient,
         hashing: HashPool,
@@ -88,14 +102,17 @@ class Advance:
         policy: Policy,
         scopes: Scopes,
         messages: Messages,
+        texts: Texts,
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
         lookups: Lookups | None = None,
     ) -> None:
-        """``uniform``: a verification stays pending to its end, whatever becomes of its messages.
+        """``texts``: the wordings that apps have in common. ``uniform``: a verification stays pending to its
+        end, whatever becomes of its messages.
         ``lookups``: judge a recipient before the first message, where nobody did before."""
         self._store = store
+        self._apps = apps
         self._recipients = recipients
         self._telnyx = telnyx
         self._hashing = hashing
@@ -105,6 +122,7 @@ class Advance:
         self._policy = policy
         self._scopes = scopes
         self._messages = messages
+        self._texts = texts
         self._clock = clock
         self._metrics = metrics
         self._uniform = uniform
@@ -115,14 +133,28 @@ class Advance:
         claim = await self._store.claim(id_, self._clock.now())
         return await self.run(claim) if claim is not None else None
 
-    async def run(self, claim: Claim) -> Progress:
-        """Decide and act until there is nothing to do now."""
-        with span(Name.ADVANCE, claim.verification.id) as note:
-            return await self._run(claim, note)
+    async def draft(self, v: Verification, salt: bytes) -> Draft | None:
+        """The first message of a verification that is about to be created; ``None`` where it is decided
+        once it is."""
+        if self._uniform or self._is_full(v):
+            return None
+        decision = decide(v, self._policy, self._clock.now())
+        return await self._draft(v, salt, decision) if isinstance(decision, Send) else None
 
-    async def _run(self, claim: Claim, note: Note | None) -> Progress:
-        await self._breakers.close_passed(claim.verification)
-        current: Claim | Progress = await self._settle_abandoned(claim)
+    async def run(self, claim: Claim, draft: Draft | None = None) -> Progress:
+        """Decide and act until there is nothing to do now. ``draft``: what the claim's creator made; it is
+        sent if it was begun."""
+        with span(Name.ADVANCE, claim.verification.id) as note:
+            return await self._run(claim, draft, note)
+
+    async def _run(self, claim: Claim, draft: Draft | None, note: Note | None) -> Progress:
+        current: Claim | Progress
+        if draft is not None and claim.verification.deliveries:
+            _tell(note, Send(draft.sender, draft.begin.delivery.reason))
+            current = await self._deliver(claim, draft)
+        else:
+            await self._breakers.close_passed(claim.verification)
+            current = await self._settle_abandoned(claim)
         for _ in range(_MOST_STEPS):
             if isinstance(current, Progress):
                 return current
@@ -132,8 +164,7 @@ class Advance:
 
     async def _step(self, claim: Claim, note: Note | None) -> Claim | Progress:
         decision = decide(claim.verification, self._policy, self._clock.now())
-        if note is not None:
-            note("decision", _of_decision(decision))
+        _tell(note, decision)
         match decision:
             case Send():
                 return await self._send(claim, decision)
@@ -158,7 +189,7 @@ class Advance:
 
     async def _send(self, claim: Claim, decision: Send) -> Claim | Progress:
         v = claim.verification
-        if v.notice is None and self._hashing.full:
+        if self._is_full(v):
             return await self._wait(claim, self._clock.now() + _POOL_FULL_WAIT)
         if refusing := await self._look_up(v):
             return await self._withhold(claim, REASONS[refusing.rule], refusing)
@@ -166,37 +197,39 @@ class Advance:
             over = await self._spending.reserve(v, len(v.deliveries) + 1)
             if over is not None:
                 return await self._hold_back(claim, decision, over)
-        text, digest = await self._content(claim, decision.sender)
-        delivery = self._delivery(v, decision)
-        to = self._keyring.unseal(v.key_id, v.sealed)
-        routes = self._breakers.routes(to, decision.sender).names
-        word = await self._begin(claim, delivery, digest, routes)
+        draft = await self._draft(v, claim.salt, decision)
+        word = await self._store.begin_delivery(claim, draft.begin)
         if isinstance(word, Tripped) and await self._breakers.may_try(word):
-            delivery = replace(delivery, probe=word.route)
-            others = [route for route in routes if route != word.route]
-            word = await self._begin(claim, delivery, digest, others)
+            draft = replace(draft, begin=_probing(draft.begin, word.route))
+            word = await self._store.begin_delivery(claim, draft.begin)
         if isinstance(word, Tripped):
             return await self._hold_back(claim, decision, held(self._clock.now()))
         if word != "ok":
             return await self._not_begun(claim, word)
-        outcome = await self._post(v, delivery, decision.sender, to=to, text=text)
-        begun = claim.on(replace(v.with_delivery(delivery), rev=v.rev + 1))
+        return await self._deliver(claim.after(draft.begin), draft)
+
+    def _is_full(self, v: Verification) -> bool:
+        return v.notice is None and self._hashing.full
+
+    async def _deliver(self, begun: Claim, draft: Draft) -> Claim | Progress:
+        """Send what was begun, and record what came of it."""
+        v, delivery = begun.verification, draft.begin.delivery
+        text = self._text(v, draft)
+        outcome = await self._post(v, delivery, draft.sender, text)
         settled = await self._record(begun, delivery, outcome)
         if v.send_at:
-            await self._take_back_if_closed(
-                begun.verification.with_outcome(delivery.number, outcome)
-            )
+            await self._take_back_if_closed(v.with_outcome(delivery.number, outcome))
         return settled
 
     async def _post(
-        self, v: Verification, delivery: Delivery, sender: Sender, *, to: str, text: str
+        self, v: Verification, delivery: Delivery, sender: Sender, text: str
     ) -> Outcome:
         with span(
             Name.SEND, v.id, sender=sender.name, kind=sender.kind, reason=delivery.reason
         ) as note:
             outcome = await self._telnyx.send(
                 sender,
-                to=to,
+                to=self._keyring.unseal(v.key_id, v.sealed),
                 text=text,
                 webhook_url=self._webhook_url(v.id, delivery.number),
                 now=self._clock.now,
@@ -208,12 +241,11 @@ class Advance:
 
     async def _hold_back(self, claim: Claim, decision: Send, why: HeldBack) -> Claim | Progress:
         """Record a delivery that is not sent. It has no code: nothing could be typed in."""
-        v, delivery = claim.verification, self._delivery(claim.verification, decision)
-        word = await self._begin(claim, delivery, b"", ())
+        begin = self._begin(claim.verification, decision)
+        word = await self._store.begin_delivery(claim, begin)
         if word != "ok":
             return await self._not_begun(claim, word)
-        begun = claim.on(replace(v.with_delivery(delivery), rev=v.rev + 1))
-        return await self._record(begun, delivery, why)
+        return await self._record(claim.after(begin), begin.delivery, why)
 
     async def _not_begun(self, claim: Claim, word: str | Tripped) -> Claim | Progress:
         match word:
@@ -224,38 +256,51 @@ class Advance:
             case _:
                 return Progress(claim.verification)
 
-    async def _content(self, claim: Claim, sender: Sender) -> tuple[str, bytes]:
-        """What the sender is to send, and the digest of the code in it (of nothing, for a notice)."""
-        v = claim.verification
-        stop_text = sender.stop_text_in(v.country)
-        if v.notice is not None:
-            return with_stop_text(v.notice.text, stop_text), b""
-        code = draw_code(v.code_length, secrets.randbelow)
-        if sender.template is not None:
-            text = code.reveal()
-        else:
-            text = compose(
-                code,
-                self._messages.app_name,
-                host=v.host,
-                app_hash=v.app_hash,
-                transaction=v.transaction,
-                stop_text=stop_text,
-            )
-        return text, await self._digest(claim, code)
+    async def _draft(self, v: Verification, salt: bytes, decision: Send) -> Draft:
+        code, digest = None, b""
+        if v.notice is None:
+            code = draw_code(v.code_length, secrets.randbelow, v.alphabet)
+            digest = await self.digest(v, salt, code)
+        to = self._keyring.unseal(v.key_id, v.sealed)
+        routes = self._breakers.routes(to, decision.sender).names
+        texts = (await self._apps.get(v.app)).texts_over(self._texts)
+        return Draft(self._begin(v, decision, digest, routes), decision.sender, code, texts)
 
-    async def _digest(self, claim: Claim, code: Code) -> bytes:
-        v = claim.verification
+    def _text(self, v: Verification, draft: Draft) -> str:
+        stop_text = draft.sender.stop_text_in(v.country)
+        if draft.code is None:
+            return complete_notice(v.notice.text if v.notice else "", stop_text)
+        if draft.sender.template is not None:
+            return draft.code.reveal()
+        composed = draft.texts.compose(
+            draft.code,
+            purpose=v.purpose,
+            country=v.country,
+            locale=v.locale,
+            host=v.host,
+            app_hash=v.app_hash,
+            transaction=v.transaction,
+            stop_text=stop_text,
+        )
+        return composed.text
+
+    async def digest(self, v: Verification, salt: bytes, code: Code) -> bytes:
+        """Of a code of the verification. Raises UnavailableError if the hash pool is full."""
         with self._hashing.slot():
             return await self._hashing.digest(
-                code, verification=v.id, pepper=self._keyring.pepper(v.key_id), salt=claim.salt
+                code,
+                verification=v.id,
+                pepper=self._keyring.pepper(v.key_id),
+                salt=salt,
+                bound=v.bound,
             )
 
     async def _hash_for_nobody(self, claim: Claim) -> None:
         """What is withheld keeps the pool as busy as a message would: the next answer waits alike."""
         v = claim.verification
         if v.withheld is not None and not self._hashing.full:
-            await self._digest(claim, draw_code(v.code_length, secrets.randbelow))
+            code = draw_code(v.code_length, secrets.randbelow)
+            await self.digest(v, claim.salt, code)
 
     async def _look_up(self, v: Verification) -> Finding | None:
         """What blocks the first message, if Number Lookup is asked here and something does."""
@@ -265,27 +310,21 @@ class Advance:
         found = await self._lookups.judge(recipient, v.recipient_id)
         return next((finding for finding in found if finding.action is Action.BLOCK), None)
 
-    def _delivery(self, v: Verification, decision: Send) -> Delivery:
-        return Delivery(
+    def _begin(
+        self, v: Verification, decision: Send, digest: bytes = b"", routes: Sequence[str] = ()
+    ) -> Begin:
+        delivery = Delivery(
             number=len(v.deliveries) + 1,
             sender=decision.sender.name,
             kind=decision.sender.kind,
             reason=decision.reason,
             begun_at=self._clock.now(),
         )
-
-    async def _begin(
-        self, claim: Claim, delivery: Delivery, digest: bytes, routes: Sequence[str]
-    ) -> str | Tripped:
-        event = audit.of_delivery(
-            EventType.DELIVERY_BEGUN, claim.verification, delivery, delivery.begun_at
-        )
+        event = audit.of_delivery(EventType.DELIVERY_BEGUN, v, delivery, delivery.begun_at)
         resend_after = delivery.begun_at + self._messages.resend_after
         if self._uniform:  # A fallback must not show in it.
-            resend_after = claim.verification.resend_after
-        return await self._store.begin_delivery(
-            claim, delivery, digest, resend_after, event, routes=routes
-        )
+            resend_after = v.resend_after
+        return Begin(delivery, event, resend_after, digest, routes)
 
     async def _record(self, claim: Claim, delivery: Delivery, outcome: Outcome) -> Claim | Progress:
         """Record an outcome, with the next deadline where the next decision is to wait."""
@@ -297,13 +336,14 @@ class Advance:
         due_at = upcoming.until if isinstance(upcoming, Wait) else None
         event = audit.of_outcome(v, delivery, outcome)
         word = await self._store.record_outcome(claim, delivery.number, outcome, due_at, event)
+        v = replace(v, rev=v.rev + 1)
         if isinstance(outcome, Refused | NotSent):
             await self._spending.give_back(v, delivery.number)
         match word:
             case "ok" if due_at is not None:
                 return Progress(v, due_at)
             case "ok":
-                return claim.on(replace(v, rev=v.rev + 1))
+                return claim.on(v)
             case "changed":
                 return await self._reload(claim)
             case _:
@@ -355,7 +395,8 @@ class Advance:
         return Progress(v)
 
     async def _tell_closed(self, v: Verification, decision: Close) -> None:
-        self._metrics.closed(decision.status, decision.reason)
+        if not v.test:
+            self._metrics.closed(decision.status, decision.reason)
         if decision.reason is Reason.PROVIDER_BLOCKED:
             await self._breakers.blocked(v)
 
@@ -372,7 +413,7 @@ class Advance:
             return await self._reload(claim)
         if word == "ok":
             await self._tell_closed(v, Close(Status.UNDELIVERABLE, reason))
-        return Progress(replace(v, withheld=reason), v.expires_at)
+        return Progress(replace(v, withheld=reason), v.expires_at if word == "ok" else None)
 
     async def _take_back(self, v: Verification) -> bool:
         """Cancel what Telnyx still holds of a notice that ends before its time (a STOP came);
@@ -400,8 +441,16 @@ class Advance:
         return f"{self._messages.public_url}/webhooks/telnyx/{reference}.{self._keyring.tag(reference)}"
 
 
-def _of_decision(decision: Decision) -> dict[str, str]:
-    return {"decision": type(decision).__name__.lower(), "reason": decision.reason}
+def _probing(begin: Begin, route: str) -> Begin:
+    """The same as the one message that tries whether a route's breaker may close."""
+    others = [other for other in begin.routes if other != route]
+    return replace(begin, delivery=replace(begin.delivery, probe=route), routes=others)
+
+
+def _tell(note: Note | None, decision: Decision) -> None:
+    if note is not None:
+        kind = type(decision).__name__.lower()
+        note("decision", {"decision": kind, "reason": decision.reason})
 
 
 def _of_outcome(outcome: Outcome) -> dict[str, str]:

@@ -1,5 +1,5 @@
 """Breakers: opened where Telnyx closes a route, and closed again by a message that passes. The look at each
-message is ``begin_delivery.lua``'s."""
+message is where it is begun."""
 
 import structlog
 

@@ -63,14 +63,27 @@ class HashPool:
     def full(self) -> bool:
         return self.in_use >= self.places
 
-    async def digest(self, code: Code, *, verification: str, pepper: bytes, salt: bytes) -> bytes:
+    async def digest(
+        self,
+        code: Code,
+        *,
+        verification: str,
+        pepper: bytes,
+        salt: bytes,
+        bound: str | None = None,
+    ) -> bytes:
         """``domain.code.digest_code``, off the event loop where that is worth it; hold a ``slot``
         while calling it."""
 
         def work() -> tuple[bytes, float]:
             begun = time.perf_counter()
             found = digest_code(
-                code, verification=verification, pepper=pepper, salt=salt, cost=self._cost
+                code,
+                verification=verification,
+                pepper=pepper,
+                salt=salt,
+                cost=self._cost,
+                bound=bound,
             )
             return found, time.perf_counter() - begun
 

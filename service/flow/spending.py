@@ -63,12 +63,12 @@ class Spending:
             return []
         return self._store.price_calls(recipient.prefix, recipient.country)
 
-    def price(self, replies: Sequence[Reply]) -> int | None:
+    def price(self, replies: Sequence[Reply], segments: int = 1) -> int | None:
         """What a message is expected to cost (micros); ``None`` where no cap asks."""
         if not self._policy.is_on:
             return None
         found = self._store.read_price(replies)
-        return self._policy.default_price if found is None else found
+        return segments * (self._policy.default_price if found is None else found)
 
     async def reserve_start(
         self, id_: str, app: str, country: str, price: int | None

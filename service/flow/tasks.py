@@ -38,12 +38,12 @@ class Tasks:
 
         self.spawn(later())
 
-    async def within(self, work: Coroutine[Any, Any, object], milliseconds: int) -> None:
-        """Let the work run, and wait for it so long; it goes on after that. Raises what it raised."""
+    async def within(self, work: Coroutine[Any, Any, T], milliseconds: int) -> T | None:
+        """Let the work run, and wait for it so long; it goes on after that (``None``). Raises what it
+        raised."""
         task = self.spawn(work)
         await asyncio.wait({task}, timeout=milliseconds / 1000)
-        if task.done():
-            task.result()
+        return task.result() if task.done() else None
 
     async def drain(self, timeout: float) -> None:
         """Wait (seconds) for what runs; what is not done by then is cancelled."""

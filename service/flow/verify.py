@@ -8,10 +8,12 @@ import structlog
 from service.clock import Clock
 from service.domain import audit
 from service.domain.audit import EventType
-from service.domain.code import Code
+from service.domain.code import Alphabet, Code, alphabets_of
 from service.domain.decide import ATTEMPT_GRACE
 from service.domain.errors import (
+    InvalidRequestError,
     RateLimitedError,
+    TransactionMismatchError,
     UnavailableError,
     VerificationClosedError,
     unknown_verification,
@@ -19,6 +21,7 @@ from service.domain.errors import (
 from service.domain.guard import Exceeded
 from service.domain.keyring import Keyring, KeyringError
 from service.domain.proof import sign_proof
+from service.domain.transaction import Transaction
 from service.domain.verification import Reason, Status, Verification
 from service.flow.breakers import Breakers
 from service.flow.hashing import HashPool
@@ -29,19 +32,26 @@ from service.store.verifications import Attempt, VerificationStore
 from service.telemetry import Metrics
 from service.tracing import Name, span
 
+_FORMS = {
+    Alphabet.DIGITS: "must be digits: the codes of this verification have no letters",
+    Alphabet.LETTERS: "must be letters as they stand in the message; no code has vowels or digits",
+    Alphabet.MIXED: "must be letters and digits as they stand in the message; no code has vowels",
+}
+
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer to a typed code; ``delivery`` is the number of the one that carried it, ``proof`` the
-    signed proof where the start gave a nonce."""
+    signed proof where the start gave a nonce, ``test`` whether it is of a test number."""
 
     approved: bool
     status: Status
     attempts_remaining: int
     delivery: int | None = None
     proof: str | None = None
+    test: bool = False
 
 
 class Verify:
@@ -71,12 +81,22 @@ class Verify:
         self._clock = clock
         self._metrics = metrics
 
-    async def __call__(self, id_: str, app: str, code: Code, actor: str) -> Verdict:
-        """Check a code.
+    async def __call__(
+        self,
+        id_: str,
+        app: str,
+        code: Code,
+        actor: str,
+        *,
+        transaction: Transaction | None = None,
+    ) -> Verdict:
+        """Check a code; ``transaction``: what it is to approve.
 
         Raises:
             NotFoundError: no such verification of this app.
             VerificationClosedError: it has ended, or its attempts are used up.
+            InvalidRequestError: no code of this verification looks like that; it was not counted.
+            TransactionMismatchError: it was started for another transaction, or for none; not counted.
             RateLimitedError: the recipient's guess budget is used up; nothing was compared.
             UnavailableError: the hash pool is full, and the attempt was not counted; or this process
                 lacks the key of the verification.
@@ -84,17 +104,23 @@ class Verify:
         if not is_id(id_, VERIFICATION):
             raise unknown_verification()
         with span(Name.VERIFY, id_) as note:
-            verdict = await self._check(id_, app, code, actor)
+            verdict = await self._check(id_, app, code, actor, transaction)
             if note is not None:
                 note("verdict", {"approved": verdict.approved, "status": verdict.status})
         return verdict
 
-    async def _check(self, id_: str, app: str, code: Code, actor: str) -> Verdict:
+    async def _check(
+        self, id_: str, app: str, code: Code, actor: str, transaction: Transaction | None
+    ) -> Verdict:
         with self._hashing.slot():
-            attempt = await self._count(id_, app, actor)
+            attempt = await self._count(id_, app, code, actor, transaction)
             v = attempt.verification
             digest = await self._hashing.digest(
-                code, verification=id_, pepper=self._pepper(v.key_id), salt=attempt.salt
+                code,
+                verification=id_,
+                pepper=self._pepper(v.key_id),
+                salt=attempt.salt,
+                bound=v.bound,
             )
         verdict = await self._settle(v, digest, actor)
         self._metrics.attempt(v, verdict.approved, self._clock.now())
@@ -103,12 +129,23 @@ class Verify:
             self._tasks.spawn(self._breakers.close_passed(v, proven=verdict.delivery))
         return verdict
 
-    async def _count(self, id_: str, app: str, actor: str) -> Attempt:
+    async def _count(
+        self, id_: str, app: str, code: Code, actor: str, transaction: Transaction | None
+    ) -> Attempt:
         now = self._clock.now()
         event = audit.of_attempt(EventType.ATTEMPT_COUNTED, id_, app, now, actor)
+        refused = audit.of_attempt(EventType.ATTEMPT_REFUSED, id_, app, now, actor)
         blocked = audit.of_attempt(EventType.GUARD_BLOCKED, id_, app, now, actor)
         counted = await self._store.count_attempt(
-            id_, app, now, now + ATTEMPT_GRACE, event=event, blocked=blocked
+            id_,
+            app,
+            now,
+            now + ATTEMPT_GRACE,
+            alphabets=alphabets_of(code),
+            bound=transaction.fingerprint if transaction else None,
+            event=event,
+            refused=refused,
+            blocked=blocked,
         )
         if isinstance(counted, Attempt):
             return counted
@@ -120,6 +157,13 @@ class Verify:
                 raise unknown_verification()
             case "closed":
                 raise VerificationClosedError(counted[1])
+            case "unreadable":
+                raise InvalidRequestError.at("/code", _FORMS[Alphabet(counted[1])])
+            case "mismatch":
+                raise TransactionMismatchError(
+                    "verify has to repeat the transaction that the verification was started with, and no "
+                    "other. The code was not checked; for another transaction start a new verification."
+                )
             case _:
                 raise VerificationClosedError(Status.LOCKED)
 
@@ -138,11 +182,14 @@ class Verify:
         match reply[0]:
             case "approved":
                 proof = self._proof(v, now)
-                return Verdict(True, Status.APPROVED, int(reply[2]), int(reply[1]), proof)
+                # No delivery carried the code of a test number.
+                return Verdict(
+                    True, Status.APPROVED, int(reply[2]), int(reply[1]) or None, proof, v.test
+                )
             case "rejected":
-                return Verdict(False, v.status, int(reply[1]))
+                return Verdict(False, v.status, int(reply[1]), test=v.test)
             case "locked":
-                return Verdict(False, Status.LOCKED, 0)
+                return Verdict(False, Status.LOCKED, 0, test=v.test)
             case _:
                 raise VerificationClosedError(reply[1])
 

@@ -10,8 +10,9 @@ from service.settings.loading import (
     load_pumping,
     load_settings,
     load_store,
+    load_texts,
 )
-from service.settings.model import AccountSettings, Settings
+from service.settings.model import AccountSettings, Settings, TextSettings
 from service.settings.sections import RedisSection
 from service.settings.sources import SettingsError
 
@@ -20,9 +21,11 @@ __all__ = [
     "RedisSection",
     "Settings",
     "SettingsError",
+    "TextSettings",
     "load_account_settings",
     "load_keyring",
     "load_pumping",
     "load_settings",
     "load_store",
+    "load_texts",
 ]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.pumping import PumpingPolicy
-from service.settings.model import AccountSettings, Settings
+from service.settings.model import AccountSettings, Settings, TextSettings
 from service.settings.sections import PumpingSection, RedisSection
 from service.settings.sources import SECRETS, SettingsError, explain, read_file, read_toml, secret
 from service.store.connection import Tls
@@ -42,6 +42,24 @@ def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
     secrets = {name: value for name in SECRETS if (value := secret(name, environ)) is not None}
     try:
         return Settings(**{**values, **secrets})
+    except ValidationError as error:
+        raise SettingsError(explain(error, path)) from None
+
+
+def load_texts(
+    config: Path | None, environ: Mapping[str, str] = os.environ, *, app_name: str | None = None
+) -> TextSettings:
+    """What decides what stands in a code's message; nothing else has to be set for it. ``app_name``:
+    instead of the configured one.
+
+    Raises:
+        SettingsError: naming every fault of it.
+    """
+    path, values = read_file(config, environ)
+    if name := app_name or environ.get("COUNTERSIGN_APP_NAME"):
+        values["app_name"] = name
+    try:
+        return TextSettings(**values)
     except ValidationError as error:
         raise SettingsError(explain(error, path)) from None
 

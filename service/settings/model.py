@@ -15,17 +15,20 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.domain.code import HASH_PROFILES, MAX_LENGTH, Code, HashCost
+from service.domain.app import MAX_NAME, Ground
+from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
-from service.domain.notice import NOTICE_TEXTS, NoticeTextError, compose_notice
+from service.domain.notice import NOTICE_TEXTS, NoticeTextError, complete_notice, compose_notice
 from service.domain.opt_out_scope import Rule, Scopes
 from service.domain.plan import Route
 from service.domain.rules import Action, Rules
-from service.domain.text import TextError, compose, septets, with_stop_text
+from service.domain.text import TextError
+from service.domain.texts import Texts, check_name, check_stop_texts, check_templates
 from service.flow.advance import Messages
 from service.flow.start import Routing
+from service.settings.catalogue import cldr_languages, shipped_templates
 from service.settings.money import MoneySection
 from service.settings.sections import (
     SECOND,
@@ -42,6 +45,7 @@ from service.settings.sections import (
     RedisSection,
     RouteSection,
     SenderSection,
+    TextsSection,
     milliseconds,
 )
 from service.store.api_keys import PLAIN_KEY
@@ -51,8 +55,6 @@ from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
 
-_MAX_APP_NAME = 40
-
 
 def _fits_a_header(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
@@ -60,6 +62,15 @@ def _fits_a_header(key: SecretStr) -> SecretStr:
     return key
 
 
+def _can_stand_in_a_text(name: str) -> str:
+    if faults := check_name(name):
+        raise ValueError("; ".join(faults))
+    return name
+
+
+_AppName = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_can_stand_in_a_text)
+]
 _TelnyxKey = Annotated[
     SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
 ]
@@ -88,12 +99,13 @@ class Settings(BaseSettings):
     telnyx_base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
         "https://api.telnyx.com/v2"
     )
-    app_name: Annotated[str, Field(min_length=1, max_length=_MAX_APP_NAME)] = "Countersign"
+    app_name: _AppName = "Countersign"
     senders: Annotated[dict[str, SenderSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     uniform_answers: bool = False
     """Starts, resends and codes are answered alike, whatever is known of the recipient."""
     codes: CodesSection = CodesSection()
+    texts: TextsSection = TextsSection()
     limits: LimitsSection = LimitsSection()
     guard: GuardSection = GuardSection()
     money: MoneySection = MoneySection()
@@ -109,6 +121,9 @@ class Settings(BaseSettings):
     notices: dict[NoticeName, str] = {}
     """Texts of security notices by event, beside and instead of those that are there; ``{app}`` in them
     is the app's name."""
+    upgrades: Literal["asked", "at_once"] = "asked"
+    """When the data takes a new release's layout, which an older release cannot start on: once ``countersign
+    migrate run`` says that none runs any more, or as soon as a process of the new one starts."""
     retention: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -123,13 +138,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # The environment wins over the TOML file, whose content is given as init values.
         return env_settings, init_settings
-
-    @field_validator("app_name")
-    @classmethod
-    def _fits_gsm(cls, name: str) -> str:
-        if septets(name) is None:
-            raise ValueError("has a character outside the GSM-7 alphabet")
-        return name
 
     @field_validator("public_url", "telnyx_base_url")
     @classmethod
@@ -170,26 +178,27 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _notices_can_be_sent(self) -> "Settings":
-        for event, text in self.notices.items():
-            try:
-                compose_notice(text, self.app_name)
-            except NoticeTextError as error:
-                raise ValueError(f"notices.{event}: the text {error}") from None
+    def _texts_can_be_sent(self) -> "Settings":
+        stop_texts = _stop_texts(self.senders)
+        faults = _text_faults(self.texts_(), self.texts, stop_texts)
+        if faults := faults + self._notice_faults(stop_texts):
+            raise ValueError("\n".join(faults))
         return self
 
-    @model_validator(mode="after")
-    def _stop_texts_fit(self) -> "Settings":
-        longest = [compose(Code("0" * MAX_LENGTH), self.app_name), *self.notice_texts().values()]
-        for name, sender in self.senders.items():
+    def _notice_faults(self, stop_texts: dict[str, str]) -> list[str]:
+        faults = []
+        for event, text in self.notice_texts().items():
             try:
-                for text in longest:
-                    with_stop_text(text, sender.stop_text)
-            except TextError as error:
-                raise ValueError(
-                    f"senders.{name}.stop_text: the longest text with it {error}"
-                ) from None
-        return self
+                notice = compose_notice(text, self.app_name)
+            except NoticeTextError as error:
+                faults.append(f"notices.{event}: the text {error}")
+                continue
+            for sender, stop_text in stop_texts.items():
+                try:
+                    complete_notice(notice, stop_text)
+                except TextError as error:
+                    faults.append(f"senders.{sender}.stop_text: notices.{event} with it {error}")
+        return faults
 
     @model_validator(mode="after")
     def _each_sender_has_a_scope(self) -> "Settings":
@@ -229,11 +238,23 @@ class Settings(BaseSettings):
         )
 
     def messages(self) -> Messages:
-        return Messages(self.app_name, self.public_url, milliseconds(self.codes.resend_after))
+        return Messages(self.public_url, milliseconds(self.codes.resend_after))
+
+    def texts_(self) -> Texts:
+        return _texts(self.app_name, self.texts, self.codes)
 
     def notice_texts(self) -> dict[str, str]:
-        texts = {**NOTICE_TEXTS, **self.notices}
-        return {event: compose_notice(text, self.app_name) for event, text in texts.items()}
+        """By event, with ``{app}`` in them."""
+        return {**NOTICE_TEXTS, **self.notices}
+
+    def ground(self) -> Ground:
+        return Ground(
+            senders=self.routing().senders,
+            texts=self.texts_(),
+            notices=self.notice_texts(),
+            callbacks=self.callbacks.rules(),
+            alphabet=self.codes.alphabet,
+        )
 
     def limits_(self) -> Limits:
         section = self.limits
@@ -259,7 +280,8 @@ class Settings(BaseSettings):
             routes=[Route(frozenset(r.countries), tuple(r.plan)) for r in self.routes],
             attempts=self.codes.attempts,
             resend_after=milliseconds(self.codes.resend_after),
-            app_name=self.app_name,
+            code_length=self.codes.length,
+            ttl=milliseconds(self.codes.ttl),
         )
 
     def hash_cost(self) -> HashCost:
@@ -287,6 +309,48 @@ class AccountSettings(BaseModel):
             api_key=self.telnyx_api_key.get_secret_value(),
             read_timeout=30.0,
         )
+
+
+class TextSettings(BaseModel):
+    """The part of the configuration that decides what stands in a code's message."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    app_name: _AppName = "Countersign"
+    senders: dict[str, SenderSection] = {}
+    codes: CodesSection = CodesSection()
+    texts: TextsSection = TextsSection()
+
+    @model_validator(mode="after")
+    def _texts_can_be_sent(self) -> "TextSettings":
+        stop_texts = _stop_texts(self.senders)
+        if faults := _text_faults(self.texts_(), self.texts, stop_texts):
+            raise ValueError("\n".join(faults))
+        return self
+
+    def texts_(self) -> Texts:
+        return _texts(self.app_name, self.texts, self.codes)
+
+
+def _texts(app_name: str, section: TextsSection, codes: CodesSection) -> Texts:
+    return Texts(
+        app_name=app_name,
+        catalogue=shipped_templates(),
+        languages=cldr_languages(),
+        own=(section.templates,),
+        max_segments=section.max_segments,
+        grouping=codes.grouping,
+    )
+
+
+def _stop_texts(senders: dict[str, SenderSection]) -> dict[str, str]:
+    return {name: s.stop_text for name, s in senders.items() if s.stop_text}
+
+
+def _text_faults(texts: Texts, section: TextsSection, stop_texts: dict[str, str]) -> list[str]:
+    wrong = check_templates(section.templates, texts, stop_texts)
+    without_room = check_stop_texts(texts, stop_texts)
+    return [*(f"texts.{fault}" for fault in wrong), *(f"senders.{fault}" for fault in without_room)]
 
 
 def _windows(texts: list[str]) -> tuple[Limit, ...]:

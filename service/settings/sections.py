@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
 
 from service.domain.callback import CallbackRules
+from service.domain.code import MAX_LENGTH, MIN_BITS, MIN_LENGTH, Alphabet, Grouping
 from service.domain.guard import parse_limit
 from service.domain.guess_budget import GuessBudget, parse_budget
 from service.domain.line import LookupPolicy
@@ -16,6 +17,7 @@ from service.domain.plan import Sender, SenderKind, Template
 from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
 from service.domain.recipient import NumberType
 from service.domain.rules import Action
+from service.domain.segments import MOST_SEGMENTS
 from service.settings.money import BreakerSection
 from service.store.connection import Tls
 
@@ -117,7 +119,10 @@ class RouteSection(Section):
 class CodesSection(Section):
     """``[codes]``; durations in seconds."""
 
-    length: Annotated[int, Field(ge=4, le=10)] = 6
+    length: Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH)] = 6
+    alphabet: Alphabet = Alphabet.DIGITS
+    grouping: Grouping = Grouping.NONE
+    """What stands between groups of a code in the sentence: 123 456. A last line has it in one piece."""
     ttl: Annotated[int, Field(ge=60, le=600)] = 300
     attempts: Annotated[int, Field(ge=1, le=10)] = 5
     resend_after: Annotated[float, Field(ge=0, le=600)] = 30
@@ -125,6 +130,29 @@ class CodesSection(Section):
     unconfirmed_grace: Annotated[float, Field(ge=0, le=600)] = 15
     uncertain_grace: Annotated[float, Field(ge=0, le=600)] = 5
     min_useful_life: Annotated[float, Field(ge=0, le=600)] = 60
+
+    @model_validator(mode="after")
+    def _hard_to_guess(self) -> "CodesSection":
+        if not self.alphabet.allows(self.length):
+            bits = self.alphabet.bits(self.length)
+            raise ValueError(
+                f"{self.length} {self.alphabet} make a code of {bits:.0f} bits; {MIN_BITS} are the least"
+            )
+        return self
+
+
+class TextsSection(BaseModel):
+    """``[texts]``: ``max_segments`` of a code's message; and for each purpose (or ``*``) a table of
+    templates by locale, as in ``[texts.login] de = "{code} ist dein {app}-Code."``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, dict[str, str]]
+
+    max_segments: Annotated[int, Field(ge=1, le=MOST_SEGMENTS)] = 1
+
+    @property
+    def templates(self) -> dict[str, dict[str, str]]:
+        return self.__pydantic_extra__
 
 
 def _is_limit(text: str) -> str:

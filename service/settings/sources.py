@@ -58,7 +58,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, path: Path | None) -> str:
-    lines = [f"the configuration {f'({path}) ' if path else ''}has {error.error_count()} fault(s):"]
+    lines = []
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
         where = ".".join(str(part) for part in fault["loc"]) or "top level"
         message = fault["msg"].removeprefix("Value error, ")
@@ -66,5 +66,7 @@ def explain(error: ValidationError, path: Path | None) -> str:
             message = f"not set: set {where} or {where}_FILE"
         elif where == "public_url" and fault["type"] == "missing":
             message = "not set: the address where Telnyx reaches this service"
-        lines.append(f"  {where}: {message}")
-    return "\n".join(lines)
+        # A check of several parts together says each of its faults on a line.
+        lines += [f"  {where}: {line}" for line in message.splitlines()]
+    named = f"({path}) " if path else ""
+    return "\n".join([f"the configuration {named}has {len(lines)} fault(s):", *lines])

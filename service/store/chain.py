@@ -10,6 +10,7 @@ from service.store import keys
 from service.store.archive import ArchiveStore
 from service.store.connection import Connection
 from service.store.lead import Lead
+from service.store.migrations.state import MigrationStore
 from service.store.records import dump, pairs
 from service.store.scripts import Call, Scripts
 from service.store.trail import TrailStore
@@ -35,6 +36,7 @@ class ChainStore:
         self._connection = connection
         self._scripts = scripts
         self._trail = TrailStore(connection)
+        self._migrations = MigrationStore(connection, scripts)
         self.lead = Lead(connection, keys.SEAL_LEASE)
 
     async def heads(self) -> dict[int, Head]:
@@ -48,7 +50,9 @@ class ChainStore:
         }
 
     async def unsealed(self) -> list[Unsealed]:
-        """The next events of each partition that has any."""
+        """The next events of each partition that has any; none before they have their last form."""
+        if not await self._migrations.is_done():
+            return []
         heads = await self.heads()
         by_partition = [heads.get(partition, FIRST) for partition in range(keys.PARTITIONS)]
         found = await self._trail.following([head.id for head in by_partition])

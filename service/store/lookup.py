@@ -14,7 +14,6 @@ from service.store import keys
 from service.store.connection import Connection, StoreSetupError
 from service.store.records import dump, pairs
 from service.store.scripts import Names, Scripts
-from service.store.setup import LAYOUT
 
 _COPY = "lookup:"
 _SINCE = "since:"
@@ -42,7 +41,6 @@ async def open_keyring(connection: Connection, keyring: Keyring, now: int) -> Ke
         args: Names = {
             "fingerprint": hashlib.blake2b(b"look-up key", key=key, digest_size=8).hexdigest(),
             "copies": dump(keyring.seal_lookup(key)),
-            "layout": LAYOUT,
             "now": now,
         }
         reply = await scripts.run("keep_lookup", {"meta": keys.META}, args)

@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator
 from service.domain.audit import of_erasure
 from service.store.connection import Connection
 from service.store.keys import RecipientKeys
+from service.store.migrations.state import MigrationStore
 from service.store.records import dump
 from service.store.scripts import Scripts
 
 
 class PendingError(Exception):
     """The verification of this id is still under way."""
+
+
+class UpgradeOpenError(Exception):
+    """The trail still has events that name persons by their look-up ids."""
 
 
 class PeopleStore:
@@ -32,8 +37,11 @@ class PeopleStore:
         must not give a guesser new guesses.
 
         Raises:
+            UpgradeOpenError: some of her events may not have a pseudonym yet.
             PendingError: a verification of hers is under way, and its events would tie her again.
         """
+        if not await MigrationStore(self._connection, self._scripts).is_done():
+            raise UpgradeOpenError
         k = RecipientKeys(recipient_id)
         if await self.pseudonym(recipient_id) is None:
             return None

@@ -4,9 +4,9 @@ from service.store import keys
 from service.store.connection import Connection, StoreSetupError
 
 LAYOUT = 2
-"""Version of the layout of the data. A store of a newer layout is refused; ``store.lookup`` brings one
-of layout 1, whose look-up key was that of the oldest master key, up to this one."""
-READABLE = {"layout": (1, LAYOUT), "partitions": (keys.PARTITIONS,)}
+"""Version of the layout of the data; ``store.migrations`` brings the one before up to it."""
+LAYOUTS = (LAYOUT - 1, LAYOUT)
+"""Those that this release works with."""
 
 
 async def check_setup(connection: Connection) -> None:
@@ -19,9 +19,28 @@ async def check_setup(connection: Connection) -> None:
     await connection.check()
     for field, ours in (("layout", LAYOUT), ("partitions", keys.PARTITIONS)):
         await connection.command("HSETNX", keys.META, field, ours)
-        theirs = int(await connection.command("HGET", keys.META, field))
-        if theirs not in READABLE[field]:
-            raise StoreSetupError(
-                f"the store has {field} {theirs}, this release works with {ours}: "
-                f"point REDIS_URL at another database, or use the release that made it"
-            )
+    layout, partitions = await connection.command("HMGET", keys.META, "layout", "partitions")
+    if fault := layout_fault(int(layout), int(partitions)):
+        raise StoreSetupError(f"{fault[0]}: {fault[1]}")
+
+
+def layout_fault(layout: int, partitions: int) -> tuple[str, str] | None:
+    """Why this release cannot work with such data, and what to do; ``None`` if it can."""
+    if partitions != keys.PARTITIONS:
+        return (
+            f"the store has {partitions} partitions, this release works with {keys.PARTITIONS}",
+            "point REDIS_URL at another database",
+        )
+    if layout in LAYOUTS:
+        return None
+    known = " and ".join(map(str, LAYOUTS))
+    said = f"the store has layout {layout}, this release works with {known}"
+    if layout > LAYOUT:
+        return said, (
+            "a newer release has upgraded it; run that one, or go back to the copy of Redis from "
+            "before the upgrade"
+        )
+    return (
+        said,
+        f"upgrade release by release, first to one that works with {layout} and {layout + 1}",
+    )

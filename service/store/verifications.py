@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.domain.audit import Event
+from service.domain.code import Alphabet
 from service.domain.guard import Exceeded, Limit
 from service.domain.guess_budget import GuessBudget
 from service.domain.opt_out_scope import of_plan
@@ -42,6 +43,23 @@ class Claim:
     def on(self, verification: Verification) -> "Claim":
         """The same lease, over what the holder itself made of the verification."""
         return replace(self, verification=verification)
+
+    def after(self, begin: "Begin") -> "Claim":
+        """The same lease, over a verification whose delivery was begun."""
+        v = self.verification.with_delivery(begin.delivery)
+        return self.on(replace(v, resend_after=begin.resend_after, rev=v.rev + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What is recorded of a delivery before it is sent, and the ``routes`` that no breaker may hold
+    back. A resend may be asked for after ``resend_after`` (milliseconds)."""
+
+    delivery: Delivery
+    event: Event
+    resend_after: int
+    digest: bytes = b""
+    routes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +124,22 @@ class VerificationStore:
         salt: bytes,
         windows: Sequence[Limit],
         *,
+        limit_app: str = "",
+        digest: bytes = b"",
         event: Event,
         superseded: Event,
         blocked: Event,
         keep: int = 0,
+        first: Begin | None = None,
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
-        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule."""
+        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. The ``first``
+        delivery is begun in the same step: it is in the claim's verification then, and only then may be
+        sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
+        number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
-        lease = secrets.token_hex(8)
+        lease, (base, more) = secrets.token_hex(8), dump_base(v)
+        since = first.delivery.begun_at if first else v.created_at
         reply = await self._scripts.run(
             "create",
             {
@@ -126,15 +151,17 @@ class VerificationStore:
                 # A notice takes the place of nothing.
                 "pending": of_recipient.pending(v.app, v.id if v.notice else v.purpose),
                 "opt_out": of_recipient.opt_out,
-                "limit": of_recipient.limit,
+                "limit": of_recipient.limit(limit_app),
                 "guesses": of_recipient.guesses(v.app),
                 "known": of_recipient.known(v.app),
+                "breakers": f"{k.prefix}breakers",
             },
             {
                 "id": v.id,
                 "prefix": k.prefix,
                 "now": v.created_at,
-                "base": dump_base(v),
+                "base": base,
+                "more": more,
                 "scopes": " ".join(of_plan(v.app, v.plan)),
                 "salt": salt.hex(),
                 "app": v.app,
@@ -142,9 +169,9 @@ class VerificationStore:
                 "expires_at": v.expires_at,
                 "ttl": v.expires_at - v.created_at,
                 "retention": v.expires_at - v.created_at + max(self._retention, keep),
-                "resend_after": v.resend_after,
+                "resend_after": first.resend_after if first else v.resend_after,
                 "lease": lease,
-                "lease_until": v.created_at + self._lease,
+                "lease_until": since + self._lease,
                 "windows": _windows(windows),
                 "budget": "" if v.notice else self._budget,
                 "event": dump(event),
@@ -153,6 +180,10 @@ class VerificationStore:
                 "callback": v.callback_url or "",
                 "uniform": "" if v.notice else self._uniform,
                 "withheld": v.withheld or "",
+                "delivery": dump_delivery(first.delivery) if first else "",
+                "digest": (first.digest if first else digest).hex(),
+                "routes": " ".join(first.routes) if first else "",
+                "begun_event": dump(first.event) if first else "",
             },
         )
         match reply[0]:
@@ -166,6 +197,8 @@ class VerificationStore:
                 return exceeded("recipient", reply)
             case "withheld":
                 return Claim(replace(v, rev=1, withheld=Reason(reply[1])), lease, salt)
+            case "begun" if first is not None:
+                return Claim(replace(v, rev=1), lease, salt).after(first)
             case _:
                 return Claim(replace(v, rev=1), lease, salt)
 
@@ -183,18 +216,9 @@ class VerificationStore:
         v = load(id_, pairs(reply[2:]), self._senders)
         return Claim(v, lease, bytes.fromhex(reply[1]))
 
-    async def begin_delivery(
-        self,
-        claim: Claim,
-        delivery: Delivery,
-        digest: bytes,
-        resend_after: int,
-        event: Event,
-        *,
-        routes: Sequence[str] = (),
-    ) -> str | Tripped:
+    async def begin_delivery(self, claim: Claim, begin: Begin) -> str | Tripped:
         """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``; or the
-        first of the ``routes`` whose breaker is open. Only ``ok`` allows the POST."""
+        first of the routes whose breaker is open. Only ``ok`` allows the POST."""
         v, k = claim.verification, VerificationKeys(claim.verification.id)
         reply = await self._scripts.run(
             "begin_delivery",
@@ -208,15 +232,15 @@ class VerificationStore:
             },
             {
                 "id": v.id,
-                "routes": " ".join(routes),
+                "routes": " ".join(begin.routes),
                 "lease": claim.lease,
-                "lease_until": delivery.begun_at + self._lease,
+                "lease_until": begin.delivery.begun_at + self._lease,
                 "rev": v.rev,
-                "number": delivery.number,
-                "delivery": dump_delivery(delivery),
-                "digest": digest.hex(),
-                "resend_after": resend_after,
-                "event": dump(event),
+                "number": begin.delivery.number,
+                "delivery": dump_delivery(begin.delivery),
+                "digest": begin.digest.hex(),
+                "resend_after": begin.resend_after,
+                "event": dump(begin.event),
             },
         )
         return Tripped(reply[1], int(reply[2])) if reply[0] == "tripped" else reply[0]
@@ -326,7 +350,7 @@ class VerificationStore:
         self, id_: str, number: int, report: Report, now: int, event: Event
     ) -> str:
         """Add a report: ``due``, ``leased``, ``closed``, ``repeated`` or ``unknown``."""
-        k = VerificationKeys(id_)
+        k, (told, more) = VerificationKeys(id_), dump_report(report)
         reply = await self._scripts.run(
             "record_report",
             {"record": k.record, "due": k.due, "audit": k.audit},
@@ -335,7 +359,8 @@ class VerificationStore:
                 "now": now,
                 "number": number,
                 "event_id": report.event_id,
-                "report": dump_report(report),
+                "report": told,
+                "more": more,
                 "most": MOST_REPORTS,
                 "event": dump(event),
             },
@@ -343,9 +368,21 @@ class VerificationStore:
         return reply[0]
 
     async def count_attempt(
-        self, id_: str, app: str, now: int, grace_until: int, *, event: Event, blocked: Event
+        self,
+        id_: str,
+        app: str,
+        now: int,
+        grace_until: int,
+        *,
+        alphabets: Sequence[Alphabet],
+        bound: str | None,
+        event: Event,
+        refused: Event,
+        blocked: Event,
     ) -> Attempt | Exceeded | Reply:
-        """Count before comparing; otherwise ``unknown``, ``closed`` status or ``exhausted``."""
+        """Count before comparing; otherwise ``unknown``, ``closed`` status, ``exhausted``, ``unreadable``
+        alphabet (none of those that can have made the code) or ``mismatch`` (it is ``bound`` to something
+        else)."""
         k = VerificationKeys(id_)
         reply = await self._scripts.run(
             "count_attempt",
@@ -356,8 +393,11 @@ class VerificationStore:
                 "app": app,
                 "now": now,
                 "grace_until": grace_until,
+                "alphabets": " ".join(alphabets),
+                "bound": bound or "",
                 "budget": self._budget,
                 "event": dump(event),
+                "refused_event": dump(refused),
                 "blocked_event": dump(blocked),
                 "uniform": self._uniform,
             },

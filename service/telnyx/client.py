@@ -6,6 +6,7 @@ connection that was never made, or a 429, is surely not a message (``NotSent``).
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,12 +15,14 @@ import httpx
 import structlog
 
 from service.domain.plan import Sender, SenderKind, Template
+from service.domain.segments import septets
 from service.domain.verification import Accepted, NotSent, Outcome, Refused, Report, Uncertain
 from service.telnyx.errors import fault_of, read_errors, to_domain
 from service.telnyx.http import (
     NEVER_CONNECTED,
     TelnyxConfig,
     open_http,
+    open_transport,
     read_json,
     retry_after,
 )
@@ -56,7 +59,12 @@ class TelnyxClient:
     """Sends messages and reads them back, over one keep-alive pool (HTTP/1.1)."""
 
     def __init__(self, config: TelnyxConfig) -> None:
-        self._http = open_http(config)
+        self._transport = open_transport(config)
+        self._http = open_http(config, self._transport)
+        self._base_url = config.base_url.rstrip("/")
+        self._headers = {**config.headers, "content-type": "application/json"}
+        self._extensions = {"timeout": config.timeout.as_dict()}
+        self._urls: dict[str, httpx.URL] = {}
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -82,12 +90,24 @@ class TelnyxClient:
             path, body = _SCHEDULE_PATH, _scheduled(body, send_at)
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
-                response = await self._http.post(path, json=body)
+                response = await self._post(path, body)
         except NEVER_CONNECTED:
             return NotSent(now(), _DEFAULT_RETRY)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, ValueError):
             return Uncertain(now())
         return _read_answer(response, now())
+
+    async def _post(self, path: str, body: dict[str, object]) -> httpx.Response:
+        """As the client would, without what Telnyx does not need: cookies, redirects, merged addresses. They
+        are half of what a POST costs."""
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = httpx.URL(self._base_url + path)
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        request = httpx.Request(
+            "POST", url, headers=self._headers, content=content, extensions=self._extensions
+        )
+        return await self._transport.handle_async_request(request)
 
     async def cancel(self, message_id: str) -> Cancellation:
         """DELETE a scheduled message; Telnyx allows it until a minute before it is to leave. What is
@@ -136,8 +156,8 @@ def _request(sender: Sender, to: str, text: str, webhook_url: str) -> tuple[str,
     if sender.messaging_profile_id is not None:
         body["messaging_profile_id"] = sender.messaging_profile_id
     if sender.kind is not SenderKind.ALPHANUMERIC:
-        # A stray character must not silently turn the text into UCS-2 and several segments.
-        body |= {"type": "SMS", "encoding": "gsm7"}
+        # Told, not left to be found out: then no character is replaced, and nothing else is billed.
+        body |= {"type": "SMS", "encoding": "ucs2" if septets(text) is None else "gsm7"}
     return _path(sender), body
 
 

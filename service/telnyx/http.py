@@ -1,7 +1,9 @@
 """How Telnyx is reached: one keep-alive pool (HTTP/1.1), and JSON read without surprises."""
 
+import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 import httpx
 
@@ -29,21 +31,38 @@ class TelnyxConfig:
     def __repr__(self) -> str:
         return f"TelnyxConfig({self.base_url})"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.api_key}"}
 
-def open_http(config: TelnyxConfig) -> httpx.AsyncClient:
+    @property
+    def timeout(self) -> httpx.Timeout:
+        return httpx.Timeout(
+            connect=self.connect_timeout,
+            read=self.read_timeout,
+            write=self.write_timeout,
+            pool=self.pool_timeout,
+        )
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Read once: it takes longer than all the rest of a client."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def open_transport(config: TelnyxConfig) -> Transport:
+    """The connections to Telnyx."""
+    return Transport(tls=_authorities(), connections=config.connections)
+
+
+def open_http(config: TelnyxConfig, transport: Transport | None = None) -> httpx.AsyncClient:
     """A client of Telnyx. Nothing of the environment (proxies, .netrc) reaches it."""
     return httpx.AsyncClient(
         base_url=config.base_url,
-        headers={"authorization": f"Bearer {config.api_key}"},
-        timeout=httpx.Timeout(
-            connect=config.connect_timeout,
-            read=config.read_timeout,
-            write=config.write_timeout,
-            pool=config.pool_timeout,
-        ),
-        transport=Transport(
-            tls=httpx.create_ssl_context(trust_env=False), connections=config.connections
-        ),
+        headers=config.headers,
+        timeout=config.timeout,
+        transport=transport or open_transport(config),
         trust_env=False,
         follow_redirects=False,
     )

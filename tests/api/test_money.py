@@ -162,3 +162,13 @@ async def test_what_an_opt_out_refuses_is_given_back(app: World) -> None:
     assert (await _start(app, "+4790000004")).status_code == 403
     assert (await _start(app, "+4790000005")).status_code == 201
     assert (await _start(app, "+4790000006")).status_code == 429
+
+
+async def test_a_message_of_two_segments_is_reserved_as_two(store: Redis, valkey: str) -> None:
+    money = {"default_price": 0.1, "countries": {"GR": {"hour": 0.15}}}
+    texts = {"max_segments": 2}
+    async with world(valkey, role=Role.API, limits=LIMITS, money=money, texts=texts) as running:
+        body = {"to": "+306912345678", "web_origin": "https://login.example.com"}
+        answer = await running.api.post(START, json=body)
+        assert (answer.status_code, answer.json()["limit"]) == (429, "spend_country")
+        await running.start(body["to"])

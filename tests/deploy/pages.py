@@ -1,14 +1,30 @@
-"""The guides and run-books, cut into their fenced blocks."""
+"""The pages that people read, cut into their fenced blocks."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-PAGES = sorted([DEPLOY / "README.md", *DEPLOY.glob("guides/*.md"), *DEPLOY.glob("runbooks/*.md")])
-# What nobody here can run: it is for a machine of the reader's.
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+PAGES = sorted(
+    [ROOT / "README.md", *(ROOT / "service").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
+)
 HOST = "sh host"
+"""What is for a machine of the reader's: nobody here can run it, and ``NOT_RUN`` says why."""
+DRAWING = ""
+
+NOT_RUN = {
+    ("README.md", "make run"): "it has no end; test_readme.py runs it by itself",
+    ("README.md", "export COUNTERSIGN_KEYS"): "your Redis and account; connect-telnyx.md rehearses",
+    ("README.md", "make lint"): "they judge this very checkout, as CI does",
+    ("deploy/README.md", "docker build"): "needs an engine; test_container.py has the steps",
+    ("deploy/README.md", "echo sandbox"): "needs an engine; test_container.py starts the same",
+    ("deploy/README.md", "kubectl create"): "needs a cluster; test_kubernetes.py judges it",
+    ("deploy/README.md", "python3 -m venv"): "needs systemd; test_systemd.py has the rest",
+    ("deploy/guides/connect-telnyx.md", "export COUNTERSIGN_CONFIG"): "rehearsed below it",
+}
+"""By page and the beginning of the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +36,17 @@ class Block:
 def blocks(page: Path, *kinds: str) -> Iterator[Block]:
     """Those of the kinds, in order; all without one."""
     for kind, text in re.findall(
-        r"^```(\S[^\n]*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        r"^```([^\n]*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     ):
         if not kinds or kind in kinds:
             yield Block(kind, text)
 
 
+def prose(page: Path) -> str:
+    """The page without its blocks."""
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def name(page: Path) -> str:
-    return str(page.relative_to(DEPLOY))
+    return str(page.relative_to(ROOT))

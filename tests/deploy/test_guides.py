@@ -1,4 +1,4 @@
-"""The commands of the guides and run-books, as they stand, against `countersign up`."""
+"""The commands of all pages, as they stand, against `countersign up`."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import chromium
-from tests.deploy.pages import DEPLOY, PAGES, Block, blocks, name
+from tests.deploy.pages import DEPLOY, PAGES, ROOT, Block, blocks, name
 from tests.e2e.local import Up
 from tests.harness import free_port
 
@@ -67,7 +67,7 @@ def test_a_page_works_as_it_stands(page: Path, stack: Up) -> None:
             env={
                 "PATH": f"{stack.folder / 'bin'}:{os.environ['PATH']}",
                 "HOME": str(stack.folder),
-                "PYTHONPATH": str(DEPLOY.parent),
+                "PYTHONPATH": str(ROOT),
                 "SPARE_PORT": str(free_port()),
             },
             capture_output=True,

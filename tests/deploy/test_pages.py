@@ -12,10 +12,10 @@ from typer.main import get_command
 
 from service.cli.commands import app
 from service.settings import Settings
-from tests.deploy.pages import DEPLOY, HOST, PAGES, blocks, name
+from tests.deploy.pages import DEPLOY, DRAWING, HOST, NOT_RUN, PAGES, ROOT, blocks, name, prose
 from tests.harness import make_settings
 
-_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+_LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 # At the beginning of a command; elsewhere the word names an image, a namespace or a unit.
 _COMMAND = re.compile(
     r"(?:(?<=\n)\s*|(?<=[|&;(]) ?|(?<=-- )|(?<=exec service )|(?<=--rm )|(?<=bin/))"
@@ -29,16 +29,41 @@ pages = pytest.mark.parametrize("page", PAGES, ids=name)
 @pages
 def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
     kinds = {block.kind for block in blocks(page)}
-    assert kinds <= {"sh", HOST, "text", "toml", "python", "html"}
+    assert kinds <= {"sh", HOST, "text", "toml", "python", "html", DRAWING}
+    for block in blocks(page, DRAWING):
+        assert not re.search(r"^ *(countersign|make|curl|export) ", block.text, re.MULTILINE)
+
+
+def test_what_is_not_run_has_its_reason() -> None:
+    """And nothing else is marked so."""
+    marked = [(name(page), block.text) for page in PAGES for block in blocks(page, HOST)]
+    for page, text in marked:
+        assert any(page == where and text.startswith(start) for where, start in NOT_RUN), text
+    for where, start in NOT_RUN:
+        assert any(page == where and text.startswith(start) for page, text in marked), start
 
 
 @pages
 def test_links_lead_somewhere(page: Path) -> None:
-    text = re.sub(
-        r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
-    )
-    lost = [link for link in _LINK.findall(text) if not (page.parent / link).exists()]
-    assert lost == []
+    for link, heading in _LINK.findall(prose(page)):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        if heading:
+            assert heading in _anchors(target), f"{link}#{heading}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pages
+def test_every_target_of_make_is_one(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shell = "\n".join(block.text for block in blocks(page, "sh", HOST))
+    told = re.findall(r"^make ([a-z-]+)", shell, re.MULTILINE)
+    assert {*told, *re.findall(r"`make ([a-z-]+)", prose(page))} <= targets
 
 
 @pages
@@ -112,4 +137,4 @@ def test_what_the_host_commands_name_is_there() -> None:
     for block in blocks(DEPLOY / "README.md", HOST):
         for path in re.findall(r"\bdeploy/[\w./-]+", block.text):
             made_there = path.startswith(("deploy/secrets", "deploy/countersign-api"))
-            assert made_there or (DEPLOY.parent / path.rstrip("/")).exists(), path
+            assert made_there or (ROOT / path.rstrip("/")).exists(), path

@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 from service.cli import doctor
 from service.doctor.account import check_account, check_profiles, judge_failure
 from service.doctor.finding import Finding, Level
-from service.doctor.hashing import Speed, check_hashing, measure, search_cost
+from service.doctor.hashing import Speed, check_codes, check_hashing, measure, search_cost
 from service.doctor.store import (
+    check_apps,
     check_clock,
     check_layout,
     check_lookup,
@@ -21,7 +22,8 @@ from service.doctor.store import (
     check_tls,
 )
 from service.doctor.webhook import check_webhook
-from service.domain.code import HASH_PROFILES, HashCost
+from service.domain.app import App, FixedCode
+from service.domain.code import HASH_PROFILES, Alphabet, HashCost
 from service.domain.keyring import Keyring
 from service.settings import SettingsError
 from service.store.connection import Tls
@@ -41,8 +43,8 @@ def _levels(found: list[Finding]) -> set[Level]:
 
 
 def test_a_search_of_all_codes_is_reckoned_in_core_hours() -> None:
-    assert search_cost(0.036, 6, 300) == (10.0, 120)
-    assert search_cost(0.0001, 4, 300) == (10_000 * 0.0001 / 3600, 1)
+    assert search_cost(0.036, 10**6, 300) == (10.0, 120)
+    assert search_cost(0.0001, 10**4, 300) == (10_000 * 0.0001 / 3600, 1)
 
 
 def test_a_cost_that_one_core_beats_is_warned_of() -> None:
@@ -54,6 +56,13 @@ def test_a_cost_that_one_core_beats_is_warned_of() -> None:
     assert "100 core(s)" in found[-1].says
     (last,) = check_hashing(speeds, profile="minimum", length=6, ttl=300)[-1:]
     assert last.level is Level.WARN
+
+
+def test_codes_that_are_easy_to_guess_are_warned_of() -> None:
+    assert check_codes(Alphabet.DIGITS, 4).level is Level.WARN
+    assert "13.3 bits" in check_codes(Alphabet.DIGITS, 4).says
+    assert check_codes(Alphabet.DIGITS, 6).level is Level.OK
+    assert check_codes(Alphabet.LETTERS, 5).level is Level.OK
 
 
 def test_the_speed_is_this_machine_s() -> None:
@@ -124,6 +133,14 @@ def test_another_layout_is_seen() -> None:
     assert check_layout({"layout": "2", "partitions": "64"}).level is Level.OK
     assert check_layout({"layout": "9", "partitions": "64"}).level is Level.FAIL
     assert check_layout({"layout": "2", "partitions": "128"}).level is Level.FAIL
+
+
+def test_test_numbers_are_warned_of() -> None:
+    assert check_apps([App(id="default")]).level is Level.OK
+    tested = App(id="shop", test_numbers={"0" * 32: FixedCode("+1********99", "")})
+    found = check_apps([App(id="default"), tested])
+    assert found.level is Level.WARN
+    assert "shop (1)" in found.says
 
 
 def test_a_keyring_of_other_data_is_seen() -> None:

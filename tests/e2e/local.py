@@ -13,10 +13,11 @@ from tests.harness import PATIENCE, client, free_port
 
 
 class Up:
-    """One data directory, started and ended again and again."""
+    """One data directory, started and ended again and again; ``code``: another release's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, code: Path = Path(__file__).parents[2]) -> None:
         self.folder = folder
+        self._code = code
         self.data = folder / ".countersign"
         self.port, self.sandbox_port = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -35,7 +36,7 @@ class Up:
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+                env={**os.environ, "PYTHONPATH": str(self._code)},
             )
         deadline = time.monotonic() + 2 * PATIENCE
         while not ready.exists() or ready.stat().st_mtime_ns == before:

@@ -68,24 +68,25 @@ def _just_before(
     advance: Advance, point: str, purpose: str, stop: Callable[[], Awaitable[None]]
 ) -> Callable[[], None]:
     """Run ``stop`` right before the fallback for the purpose reaches ``point``; gives what undoes it."""
-    plain = getattr(advance, point)
+    owner: Any = advance if point in vars(Advance) else vars(advance)["_store"]
+    plain = getattr(owner, point)
 
-    async def paused(claim: Any, *more: Any) -> Any:
-        v = claim.verification
+    async def paused(of: Any, *more: Any) -> Any:
+        v = getattr(of, "verification", of)
         if v.purpose == purpose and len(v.deliveries) == 1:
             undo()
             await stop()
-        return await plain(claim, *more)
+        return await plain(of, *more)
 
     def undo() -> None:
-        advance.__dict__.pop(point, None)
+        vars(owner).pop(point, None)
 
-    setattr(advance, point, paused)
+    setattr(owner, point, paused)
     return undo
 
 
 @pytest.mark.parametrize("how", [_by_webhook, _by_api])
-@pytest.mark.parametrize("point", ["run", "_step", "_send", "_content", "_begin"])
+@pytest.mark.parametrize("point", ["run", "_step", "_send", "_draft", "begin_delivery"])
 async def test_a_stop_while_a_fallback_is_in_flight_stops_it_before_the_next_send(
     app: World, point: str, how: Callable[[World, str], Awaitable[None]]
 ) -> None:
@@ -120,7 +121,7 @@ async def test_only_a_keyword_lifts_it_and_help_changes_nothing(app: World) -> N
 async def test_a_brand_says_how_to_stop_where_the_law_asks_it(app: World) -> None:
     await app.start("+33612345678", web_origin="https://login.example.com")
     first, last = (await _text(app, "+33612345678")).splitlines()
-    assert first.endswith(f"Do not share it. {STOP_TEXT}")
+    assert first.endswith(f"Ne le communiquez à personne. {STOP_TEXT}")
     assert last.startswith("@login.example.com #")
     await app.start("+447700900140")
     assert STOP_TEXT not in await _text(app, "+447700900140")
@@ -130,7 +131,7 @@ async def test_a_brand_says_how_to_stop_where_the_law_asks_it(app: World) -> Non
 
 
 async def test_a_sender_without_room_for_it_is_passed_over(app: World) -> None:
-    origin = f"https://{'a' * 60}.{'b' * 17}.example.com"
+    origin = f"https://{'a' * 60}.{'b' * 24}.example.com"
     v = await app.start("+33612345670", web_origin=origin)
     assert [d["sender"] for d in v["deliveries"]] == ["long"]
     body = {"to": "+33612345671", "web_origin": origin, "senders": ["brand"]}

@@ -1,8 +1,10 @@
 """Store values for tests: a verification, a delivery, and the events that go with them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from service.domain.audit import EventType, of_delivery, of_outcome, of_report, of_verification
+from service.domain.code import Alphabet
 from service.domain.guard import Limit
 from service.domain.plan import Sender, SenderKind
 from service.domain.verification import (
@@ -19,7 +21,7 @@ from service.store.keys import new_id
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
-from service.store.verifications import Claim, Exists, OptedOut, Tripped, VerificationStore
+from service.store.verifications import Begin, Claim, Exists, OptedOut, Tripped, VerificationStore
 
 NOW = 1_800_000_000_000
 LEASE = 12_000
@@ -28,6 +30,12 @@ SENDER = Sender(name="long", kind=SenderKind.LONG_CODE, from_="+18445550001")
 SALT = b"s" * 16
 DIGEST = b"d" * 32
 WRONG = b"w" * 32
+PLAIN: dict[str, Any] = {
+    "alphabets": [Alphabet.DIGITS],
+    "bound": None,
+    "refused": {"type": "attempt.refused"},
+}
+"""A code of digits, for no transaction, as ``count_attempt`` takes it."""
 
 
 class Stores:
@@ -59,9 +67,8 @@ class Stores:
     ) -> str | Tripped:
         delivery = make_delivery(len(claim.verification.deliveries) + 1)
         event = of_delivery(EventType.DELIVERY_BEGUN, claim.verification, delivery, NOW)
-        return await self.verifications.begin_delivery(
-            claim, delivery, digest, NOW + 30_000, event, routes=routes
-        )
+        begin = Begin(delivery, event, NOW + 30_000, digest, routes)
+        return await self.verifications.begin_delivery(claim, begin)
 
     async def sent(self, **changes: object) -> Claim:
         """A verification with one delivery accepted, waiting for its report."""

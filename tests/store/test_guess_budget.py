@@ -14,7 +14,7 @@ from service.domain.guess_budget import GuessBudget
 from service.domain.verification import Verification
 from service.store.keys import RecipientKeys, new_id
 from service.store.verifications import Attempt, Claim, VerificationStore
-from tests.store.stores import DIGEST, NOW, RECIPIENT, SENDER, WRONG, Stores, verification
+from tests.store.stores import DIGEST, NOW, PLAIN, RECIPIENT, SENDER, WRONG, Stores, verification
 
 WINDOW = 86_400
 BUDGET = GuessBudget(Limit(10, WINDOW), 5)
@@ -67,7 +67,7 @@ class Phone:
 
     async def guess(self, v: Verification, digest: bytes = WRONG) -> str:
         counted = await self.store.count_attempt(
-            v.id, v.app, self.now, self.now + 10_000, event={}, blocked=EVENT
+            v.id, v.app, self.now, self.now + 10_000, event={}, blocked=EVENT, **PLAIN
         )
         if isinstance(counted, Exceeded):
             return "over_budget"
@@ -135,7 +135,7 @@ async def test_a_success_clears_the_count_but_not_what_is_still_compared(stores:
         await phone.guess(first)
     under_way = [
         await phone.store.count_attempt(
-            second.id, second.app, phone.now, phone.now, event={}, blocked=EVENT
+            second.id, second.app, phone.now, phone.now, event={}, blocked=EVENT, **PLAIN
         )
         for _ in range(5)
     ]

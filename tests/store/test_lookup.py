@@ -56,7 +56,7 @@ async def test_data_of_layout_1_keeps_the_look_ups_of_its_oldest_key(stores: Sto
     assert opened.lookup_id(PHONE) == Keyring([A]).with_lookup(
         Keyring([A]).lookup_of_oldest()
     ).lookup_id(PHONE)
-    assert await stores.connection.command("HGET", "cs:meta", "layout") == "2"
+    assert await stores.connection.command("HGET", "cs:meta", "layout") == "1"
     alone = await open_keyring(stores.connection, Keyring([B]), NOW)
     assert alone.lookup_id(PHONE) == opened.lookup_id(PHONE)
 

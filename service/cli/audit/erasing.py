@@ -28,7 +28,7 @@ async def _erase(number: str) -> None:
     from service.domain.recipient import InvalidNumberError, parse_recipient
     from service.settings import load_keyring
     from service.store.lookup import open_keyring
-    from service.store.people import PendingError, PeopleStore
+    from service.store.people import PendingError, PeopleStore, UpgradeOpenError
     from service.store.scripts import Scripts
 
     try:
@@ -41,6 +41,8 @@ async def _erase(number: str) -> None:
         people = PeopleStore(connection, Scripts(connection))
         try:
             pseudonym = await people.erase(keyring.lookup_id(recipient.e164), now, actor="operator")
+        except UpgradeOpenError:
+            fail("the upgrade has to end first: countersign migrate run")
         except PendingError as pending:
             fail(f"{pending} is under way: cancel it, or try again when it has ended")
     if pseudonym is None:

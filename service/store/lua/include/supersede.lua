@@ -1,0 +1,12 @@
+-- needs: prefix id now
+-- include: audit close
+-- Cancels what the pending one of a purpose is until now. Same recipient, so same partition and slot: its keys
+-- may be built here.
+local function supersede(older, event)
+  local record = prefix .. 'v:' .. older
+  local status = redis.call('HGET', record, 'status')
+  if status == 'pending' or status == 'undeliverable' then
+    close(record, prefix .. 'c:' .. older, older, 'canceled', 'superseded', now, false)
+    append_audit_with(event, { verification = older })
+  end
+end
