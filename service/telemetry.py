@@ -91,7 +91,7 @@ class Metrics:
         )
         self._chain_broken = Gauge(
             "countersign_audit_chain_broken",
-            "1 where the audit trail does not go on from what was signed",
+            "1 where the audit trail does not go on from what was signed, or has an event of the future",
             registry=registry,
         )
         self._layout = Gauge(
