@@ -1,11 +1,12 @@
 """The one place where the parts are built and joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from litestar import Litestar
 
@@ -18,6 +19,8 @@ from service.clock import Clock, SystemClock
 from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
+from service.domain.ordering import KEEP_SENDER
+from service.domain.quarantine import QuarantinePolicy
 from service.flow.advance import Advance
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
@@ -27,7 +30,9 @@ from service.flow.idempotency import Idempotent
 from service.flow.lookups import Lookups
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
+from service.flow.ordering import Figures, Ordering
 from service.flow.pumping import Pumping
+from service.flow.quarantine import Quarantine
 from service.flow.sealing import Sealing
 from service.flow.spending import Spending
 from service.flow.start import Start
@@ -47,6 +52,7 @@ from service.store.money import MoneyStore
 from service.store.opt_out_sync import OptOutSyncStore
 from service.store.people import PeopleStore
 from service.store.pumping import PumpingStore
+from service.store.quarantines import QuarantineStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
@@ -59,7 +65,14 @@ from service.telemetry import Metrics
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
 from service.tracing import TracingSetupError, begin_tracing
-from service.worker import Worker, correct_clock, keep_opt_outs, keep_time, keep_up
+from service.worker import (
+    ORDER_INTERVAL,
+    Worker,
+    correct_clock,
+    keep_opt_outs,
+    keep_time,
+    keep_up,
+)
 
 DRAIN_TIMEOUT = 20.0
 """Seconds that a stop waits for work in flight: more than the longest send."""
@@ -84,6 +97,8 @@ class Service:
     opt_out_sync: OptOutSync
     statistics: Statistics
     sealing: Sealing
+    ordering: Ordering
+    quarantine: Quarantine | None
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -133,6 +148,10 @@ async def build(
         if isinstance(time, SystemClock):
             await correct_clock(time, connection)
             closing.push_async_callback(_cancel, asyncio.create_task(keep_time(time, connection)))
+        if settings.ordering_policy().is_on and role is not Role.WORKER:
+            await service.ordering()
+            following = keep_up(service.ordering, asyncio.Event(), ORDER_INTERVAL)
+            closing.push_async_callback(_cancel, asyncio.create_task(following))
         closing.push_async_callback(service.tasks.drain, DRAIN_TIMEOUT)
         if role is not Role.API:
             await closing.enter_async_context(_polling(service, settings.opt_outs.sync_interval))
@@ -144,7 +163,10 @@ async def _polling(service: Service, sync_interval: float) -> AsyncIterator[None
     """A worker's loops; on leaving they end what they have begun, within DRAIN_TIMEOUT."""
     stopping = asyncio.Event()
     sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
-    loops = service.worker.run, service.deliveries.run, sealing, counting
+    loops: list[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
+    loops = [service.worker.run, service.deliveries.run, sealing, counting]
+    if service.quarantine is not None:
+        loops.append(partial(keep_up, service.quarantine, every=ORDER_INTERVAL))
     polling = [asyncio.create_task(loop(stopping)) for loop in loops]
     syncing = list[asyncio.Task[None]]()
     if sync_interval:
@@ -198,6 +220,7 @@ def _join(
         retention=settings.retention * 1000,
         budget=settings.guard.budget(),
         uniform=settings.uniform_answers,
+        keep_sender=KEEP_SENDER if settings.ordering_policy().sticky else 0,
     )
     recipients = RecipientStore(connection, scripts)
     rules, lookups, uniform = settings.rules(), None, settings.uniform_answers
@@ -265,6 +288,22 @@ def _join(
         clock=clock,
         uniform=uniform,
     )
+    stats = StatsStore(connection, scripts, routing.senders)
+    quarantines, figures = QuarantineStore(connection, scripts), Figures(stats, clock)
+    ordering = Ordering(
+        figures=figures,
+        quarantines=quarantines,
+        policy=settings.ordering_policy(),
+        clock=clock,
+        metrics=metrics,
+    )
+    quarantine = Quarantine(
+        store=quarantines,
+        figures=figures,
+        policy=QuarantinePolicy(),
+        clock=clock,
+        metrics=metrics,
+    )
     limits = settings.limits_()
     guard = Guard(
         store=limit_store,
@@ -273,6 +312,7 @@ def _join(
         pumping=pumping,
         lookups=lookups,
         spending=spending,
+        ordering=ordering,
         clock=clock,
         metrics=metrics,
     )
@@ -287,6 +327,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         routing=routing,
+        ordering=ordering,
         limits=limits,
         budget=settings.guard.budget(),
         clock=clock,
@@ -308,7 +349,6 @@ def _join(
         start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
     )
     chain = ChainStore(connection, scripts)
-    stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
         stats=stats,
         trail=TrailStore(connection),
@@ -333,6 +373,7 @@ def _join(
         sessions=SessionStore(connection, keyring.digest),
         pumping=PumpingStore(connection, scripts),
         breakers=BreakerStore(connection, scripts),
+        quarantines=quarantines,
         is_https=settings.public_url.startswith("https:"),
         clock=clock,
         metrics=metrics,
@@ -367,6 +408,8 @@ def _join(
         opt_out_sync=sync,
         statistics=Statistics(stats, metrics),
         sealing=Sealing(chain, keyring, clock, metrics),
+        ordering=ordering,
+        quarantine=quarantine if settings.ordering_policy().quarantine else None,
         tasks=tasks,
         inspection=inspection,
     )

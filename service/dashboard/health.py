@@ -1,4 +1,4 @@
-"""Is the log whole, and do the senders send? Chain status and senders' health."""
+"""Is the log whole, and do the senders send? Chain status, quarantines and senders' health."""
 
 from typing import Any
 
@@ -21,6 +21,7 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
     visit, now = visit_of(request), parts.clock.now()
     heads, last = await parts.chain.heads(), await parts.chain.last_checkpoint()
     unsealed = sum(len(page.events) for page in await parts.chain.unsealed())
+    quarantined = await parts.quarantines.all()
     hour = now // HOUR
     hours = await parts.stats.hours(hour - _HOURS + 1, hour)
     sealed = sum(head.sequence for head in heads.values())
@@ -31,6 +32,8 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
         "signed": signed,
         "checkpoint": last,
         "is_late": sealed > signed and (last is None or now - last.at > _LATE),
+        "now": now,
+        "quarantined": sorted(quarantined.items()),
         "senders": figures.senders(hours, lambda row: visit.may_see(row.app)),
     }
     return render("health", values, visit=visit)

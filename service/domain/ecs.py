@@ -37,6 +37,8 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.GUARD_BLOCKED: ("event", _DEFENCE, "denied"),
     EventType.GUARD_TRIPPED: ("alert", _DEFENCE, "info"),
     EventType.GUARD_RELEASED: ("event", _DEFENCE, "info"),
+    EventType.SENDER_QUARANTINED: ("alert", _DEFENCE, "info"),
+    EventType.SENDER_RETURNED: ("event", _DEFENCE, "info"),
     EventType.OPT_OUT_RECORDED: ("event", _CONSENT, "creation"),
     EventType.OPT_OUT_LIFTED: ("event", _CONSENT, "deletion"),
     EventType.PERSON_ERASED: ("event", _CONSENT, "deletion"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.domain.audit import EventType
+from service.domain.ordering import Why
 from service.domain.verification import Reason
 
 EVENTS: Mapping[EventType, str] = {
@@ -29,6 +30,8 @@ EVENTS: Mapping[EventType, str] = {
     EventType.GUARD_BLOCKED: "The guard refused to send",
     EventType.GUARD_TRIPPED: "The guard blocks from now on",
     EventType.GUARD_RELEASED: "A block of the guard ended",
+    EventType.SENDER_QUARANTINED: "The sender's messages fail more than usual here: it is tried last for now",
+    EventType.SENDER_RETURNED: "The sender has its place again",
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
     EventType.TRAIL_ARCHIVED: "Older events went into an archive",
@@ -62,6 +65,16 @@ REASONS: Mapping[Reason, str] = {
     Reason.CANCELED: "the app ended it",
     Reason.SUPERSEDED: "a newer verification took its place",
 }
+WHYS: Mapping[Why, str] = {
+    Why.CONFIGURED: "as configured",
+    Why.CONVERSION: "by how many of its codes are typed in, and its price",
+    Why.EXPLORATION: "to learn how it does here",
+    Why.STICKY: "the person's last code came through it",
+    Why.TRIAL: "to see whether it is well again",
+    Why.QUARANTINED: "last, for its messages fail more than usual",
+    Why.REQUESTED: "as the app asked",
+    Why.FIXED: "the configuration fixes it",
+}
 _OF_A_MESSAGE = {
     EventType.DELIVERY_ACCEPTED,
     EventType.DELIVERY_REJECTED,
@@ -81,6 +94,8 @@ def explain(event: Mapping[str, Any]) -> str:
     details = [
         str(event[name]) for name in ("status", "sender", "limit") if event.get(name) is not None
     ]
+    if event.get("order"):
+        details.append("senders in order: " + "; ".join(map(_explain_place, event["order"])))
     codes = [str(error.get("code")) for error in event.get("errors") or ()]
     if codes:
         details.append(f"Telnyx error {', '.join(codes)}")
@@ -89,3 +104,13 @@ def explain(event: Mapping[str, Any]) -> str:
         + (f" ({', '.join(details)})" if details else "")
         + (f", because {because}" if because else "")
     )
+
+
+def _explain_place(place: Mapping[str, Any]) -> str:
+    why = place.get("why")
+    said = WHYS[Why(why)] if why in set(Why) else str(why)
+    if place.get("of"):
+        said += f" ({place.get('failed')} of {place['of']})"
+    elif place.get("sent"):
+        said += f" ({place.get('proven')} of {place['sent']} typed in)"
+    return f"{place.get('sender')}, {said}"

@@ -17,7 +17,8 @@ from service.domain.errors import (
 from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
-from service.domain.plan import Route, Sender, plan_for, unknown_senders
+from service.domain.ordering import Place, Why
+from service.domain.plan import Route, Sender, is_fixed, plan_for, unknown_senders
 from service.domain.recipient import Recipient
 from service.domain.text import TextError, Transaction, compose, with_stop_text
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
@@ -25,12 +26,15 @@ from service.flow.advance import Advance
 from service.flow.guard import Guard, Passed, Subject
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotency, Idempotent
+from service.flow.ordering import Ordering
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.keys import NOTICE, VERIFICATION, new_id
 from service.store.reservations import KEEP
 from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
 from service.telemetry import Metrics
 from service.tracing import Name, span
+
+_CHOSEN = {Why.REQUESTED, Why.FIXED, Why.STICKY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,7 @@ class Start:
         hashing: HashPool,
         keyring: Keyring,
         routing: Routing,
+        ordering: Ordering,
         limits: Limits,
         budget: GuessBudget,
         clock: Clock,
@@ -106,6 +111,7 @@ class Start:
         self._hashing = hashing
         self._keyring = keyring
         self._routing = routing
+        self._ordering = ordering
         self._limits = limits
         self._budget = budget
         self._clock = clock
@@ -170,8 +176,9 @@ class Start:
         uniform = self._uniform and request.notice is None
         judge = self._guard.weigh if uniform else self._guard.check
         passed = await judge(subject, has_route=bool(plan))
-        v = self._verification(request, id_, recipient_id, plan, passed)
-        created = await self._create(v, subject, passed, keep)
+        places = self._in_order(plan, request, passed)
+        v = self._verification(request, id_, recipient_id, places, passed)
+        created = await self._create(v, subject, passed, keep, order=self._ordering.tell(places))
         if uniform:
             # Read before anything is done about it: the answer is the same whatever that will be.
             answer = Started(await self._read(id_), passed.standings)
@@ -205,11 +212,17 @@ class Start:
         )
 
     async def _create(
-        self, v: Verification, subject: Subject, passed: Passed, keep: int
+        self,
+        v: Verification,
+        subject: Subject,
+        passed: Passed,
+        keep: int,
+        *,
+        order: Mapping[str, object],
     ) -> Claim | Exceeded | OptedOut | Exists:
         created_event = audit.of_verification(
             EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
-        ) | {"plan": [sender.name for sender in v.plan]}
+        ) | {"plan": [sender.name for sender in v.plan], **order}
         if passed.findings:
             created_event["guard"] = list(passed.findings)
         blocked = subject.blocked(v.created_at) | dict(
@@ -279,6 +292,22 @@ class Start:
         plan = tuple(self._routing.senders[name] for name in request.senders or names)
         return _able_to_say(plan, request)
 
+    def _in_order(
+        self, plan: tuple[Sender, ...], request: StartRequest, passed: Passed
+    ) -> tuple[Place, ...]:
+        country, given = request.recipient.country, None
+        if request.senders is not None:
+            given = Why.REQUESTED
+        elif is_fixed(country, self._routing.routes):
+            given = Why.FIXED
+        return self._ordering.order(
+            plan,
+            country,
+            given=given,
+            sticky=passed.last_sender,
+            explores=request.notice is None,  # Nothing can be proven of a notice.
+        )
+
     def _check_text(self, request: StartRequest) -> None:
         """Refuse before anything is created what could not be sent in one segment."""
         try:
@@ -321,7 +350,7 @@ class Start:
         request: StartRequest,
         id_: str,
         recipient_id: str,
-        plan: tuple[Sender, ...],
+        places: tuple[Place, ...],
         passed: Passed,
     ) -> Verification:
         now = self._clock.now()
@@ -335,7 +364,8 @@ class Start:
             recipient_id=recipient_id,
             sealed=self._keyring.seal(request.recipient.e164),
             key_id=self._keyring.newest,
-            plan=plan,
+            plan=tuple(place.sender for place in places),
+            chosen=bool(places) and places[0].why in _CHOSEN,
             created_at=now,
             expires_at=max(now, send_at) + request.ttl,
             attempts_allowed=self._routing.attempts,

@@ -79,6 +79,8 @@ def dump_base(v: Verification) -> str:
         base["transaction"] = v.transaction
     if v.notice is not None:
         base["notice"] = v.notice
+    if v.chosen:
+        base["chosen"] = True
     return dump(base)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.domain.plan import Sender
-from service.domain.stats import HOUR, Counted, Field, Increments, Row
+from service.domain.stats import HOUR, Counted, Field, Increments, Row, Rows
 from service.domain.verification import Verification
 from service.store import keys
 from service.store.connection import Connection
@@ -25,8 +25,6 @@ KEEP = 36 * 24 * HOUR
 """Milliseconds that an hour's counters are kept: the same hour of the last weeks can be compared."""
 _BETWEEN = "\x1f"
 _REV = "rev"
-
-Rows = dict[Row, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)

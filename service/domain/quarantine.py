@@ -1,0 +1,163 @@
+"""Quarantine of a sender whose failures spike in a country: for a while it is tried last there.
+
+A breaker (``service.domain.breaker``) holds messages back because Telnyx said that it takes none. A
+quarantine holds nothing back: it is our own judgement, from what became of the messages of some minutes
+against what is usual, and the sender stays in the plan, at its end.
+
+Counted are failures for certain that are not the recipient's own, of messages whose end is known. Silence is
+not a failure; a code that was typed in means that its message came, whatever was reported.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service.domain.proportion import bounds
+from service.domain.stats import Hours, Where
+
+_SURELY, _LIKELY = 2.33, 1.64
+
+
+class Outcomes(NamedTuple):
+    """Messages that failed for certain, of those whose end is known."""
+
+    failed: int = 0
+    known: int = 0
+
+    def plus(self, other: "Outcomes") -> "Outcomes":
+        return Outcomes(self.failed + other.failed, self.known + other.known)
+
+    def minus(self, other: "Outcomes") -> "Outcomes":
+        # A proof takes a failure back, which may have been counted before the window.
+        return Outcomes(max(self.failed - other.failed, 0), max(self.known - other.known, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantinePolicy:
+    """``window``: what is looked at; ``least``: failures in it, below which nothing is concluded;
+    ``share``: of failures, below which no sender is quarantined however rarely it fails. ``hold``: how
+    long it lasts for the first time, twice as long each further time in a row, at most
+    ``longest_hold``. Then ``tried`` messages whose end is known decide. Times in milliseconds."""
+
+    window: int = 300_000
+    least: int = 8
+    share: float = 0.2
+    hold: int = 600_000
+    longest_hold: int = 4 * 3_600_000
+    tried: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Since when, until when (milliseconds), for which time in a row, and the figures that led to it. After
+    ``until`` some starts try it."""
+
+    since: int
+    until: int
+    strikes: int
+    failed: int
+    known: int
+    usual: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A sender is quarantined (``now`` says how), or well again (``now`` is ``None``). ``before``: its
+    strikes until now."""
+
+    where: Where
+    before: int
+    now: Quarantined | None
+
+
+Totals = Mapping[int, Mapping[Where, Outcomes]]
+"""Outcomes by the hour in which the messages were begun; they only grow."""
+
+
+class Watch:
+    """Looks at growing totals now and then. What was before its first look is no spike to it."""
+
+    def __init__(self, policy: QuarantinePolicy) -> None:
+        self._policy = policy
+        self._looks: deque[tuple[int, Totals]] = deque()
+        self._since: dict[Where, tuple[int, Totals]] = {}
+
+    def look(
+        self, now: int, totals: Totals, quarantined: Mapping[Where, Quarantined]
+    ) -> list[Change]:
+        """What changes, from the totals as they are and the quarantines as they stand."""
+        if self._looks and now - self._looks[-1][0] > self._policy.window:
+            self._looks.clear()
+            self._since.clear()
+        self._looks.append((now, totals))
+        while len(self._looks) > 1 and self._looks[1][0] <= now - self._policy.window:
+            self._looks.popleft()
+        return list(self._changes(now, totals, quarantined))
+
+    def _changes(
+        self, now: int, totals: Totals, quarantined: Mapping[Where, Quarantined]
+    ) -> Iterator[Change]:
+        wheres = {where for of_hour in totals.values() for where in of_hour} | set(quarantined)
+        for where in sorted(wheres):
+            held = quarantined.get(where)
+            if held is not None and now < held.until:
+                continue
+            since = self._since[where][0] if where in self._since else 0
+            if held is not None and since < held.until:
+                self._since[where] = (now, totals)
+            elif held is None and since <= self._looks[0][0]:
+                self._since.pop(where, None)
+            change = self._judge(where, held, now, totals)
+            if change is not None:
+                # What led here counts no second time.
+                self._since[where] = (now, totals)
+                yield change
+
+    def _judge(
+        self, where: Where, held: Quarantined | None, now: int, totals: Totals
+    ) -> Change | None:
+        policy = self._policy
+        _, base = self._since.get(where, self._looks[0])
+        seen = _of(where, totals).minus(_of(where, base, totals))
+        usual = _usual(_of(where, totals).minus(seen), policy.share)
+        limit = max(policy.share, min(2 * usual, (1 + usual) / 2))
+        if held is None:
+            if seen.failed >= policy.least and bounds(*seen, _SURELY)[0] > limit:
+                return Change(where, 0, self._quarantine(now, 1, seen, usual))
+            return None
+        if seen.failed >= 3 and bounds(*seen, _LIKELY)[0] > limit:
+            return Change(where, held.strikes, self._quarantine(now, held.strikes + 1, seen, usual))
+        passed = seen.known >= policy.tried and seen.failed <= limit * seen.known
+        # Where next to nothing is sent, time decides: should it fail still, it is back soon.
+        forgotten = now - held.until >= policy.longest_hold
+        return Change(where, held.strikes, None) if passed or forgotten else None
+
+    def _quarantine(self, now: int, strikes: int, seen: Outcomes, usual: float) -> Quarantined:
+        hold = min(self._policy.hold << min(strikes - 1, 32), self._policy.longest_hold)
+        return Quarantined(now, now + hold, strikes, seen.failed, seen.known, round(usual, 3))
+
+
+def totals_of(hours: Hours) -> Totals:
+    """The outcomes that the counters tell."""
+    return {
+        hour: {
+            where: Outcomes(m["faulted"], m["faulted"] + m["delivered"] + m["unconfirmed"])
+            for where, m in ((where, Counter(metrics)) for where, metrics in senders.items())
+        }
+        for hour, senders in hours.items()
+    }
+
+
+def _of(where: Where, totals: Totals, hours: Totals | None = None) -> Outcomes:
+    """The sum of the hours that ``hours`` has, too."""
+    summed = Outcomes()
+    for hour, of_hour in totals.items():
+        if where in of_hour and (hours is None or hour in hours):
+            summed = summed.plus(of_hour[where])
+    return summed
+
+
+def _usual(before: Outcomes, share: float) -> float:
+    """The usual share of failures; a fourth of ``share`` weighs as twenty messages where few were sent."""
+    return (before.failed + 20 * share / 4) / (before.known + 20)
