@@ -20,7 +20,6 @@ from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
 from service.domain.ordering import KEEP_SENDER
-from service.domain.quarantine import QuarantinePolicy
 from service.flow.advance import Advance
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
@@ -300,7 +299,7 @@ def _join(
     quarantine = Quarantine(
         store=quarantines,
         figures=figures,
-        policy=QuarantinePolicy(),
+        policy=settings.ordering.quarantine_policy(),
         clock=clock,
         metrics=metrics,
     )

@@ -4,8 +4,8 @@ What is compared are first messages only, whose sender neither the caller nor th
 chose: a fallback goes to people whom another sender did not reach, and who has proven a code before is
 likely to do so again. Which of them a sender gets is then chance alone, so the shares compare.
 
-* A sender passes another only where both shares are known well enough to tell (``_LEAST`` messages each,
-  90 % bounds that do not touch), each less what a message costs in approvals. Little data: as configured.
+* A sender passes another only where that is clear: ``_LEAST`` messages of the one that is passed, and 90 %
+  bounds of both shares, each less what a message costs in approvals, that do not touch. Else: as configured.
 * ``explore`` of the starts, and no more, try another sender first, drawn by Thompson sampling, so that
   messages go where they may be of use. A sender that was passed for good reason gets, beyond those,
   ``_LEAST`` messages a day at most.
@@ -207,7 +207,7 @@ def _is_better(
 ) -> bool:
     """Whether it is clear enough that a first message is better sent through ``one``."""
     a, b = known.get(one.name, Evidence()), known.get(other.name, Evidence())
-    if min(a.sent, b.sent) < _LEAST:
+    if a.sent == 0 or b.sent < _LEAST:
         return False
     dearer = 0.0 if a.cost is None or b.cost is None else (a.cost - b.cost) / policy.worth
     return bounds(a.proven, a.sent, _CLEARLY)[0] - dearer > bounds(b.proven, b.sent, _CLEARLY)[1]

@@ -17,6 +17,7 @@ from service.domain.proportion import bounds
 from service.domain.stats import Hours, Where
 
 _SURELY, _LIKELY = 2.33, 1.64
+_FAILED_AGAIN = 3
 
 
 class Outcomes(NamedTuple):
@@ -117,21 +118,42 @@ class Watch:
     def _judge(
         self, where: Where, held: Quarantined | None, now: int, totals: Totals
     ) -> Change | None:
-        policy = self._policy
-        _, base = self._since.get(where, self._looks[0])
-        seen = _of(where, totals).minus(_of(where, base, totals))
-        usual = _usual(_of(where, totals).minus(seen), policy.share)
-        limit = max(policy.share, min(2 * usual, (1 + usual) / 2))
-        if held is None:
-            if seen.failed >= policy.least and bounds(*seen, _SURELY)[0] > limit:
+        if held is not None:
+            return self._on_trial(where, held, now, totals)
+        whole = _of(where, totals)
+        for base in self._bases(where, now):
+            seen = whole.minus(_of(where, base, totals))
+            usual = _usual(whole.minus(seen), self._policy.share)
+            if seen.failed >= self._policy.least and self._fails(seen, usual, _SURELY):
                 return Change(where, 0, self._quarantine(now, 1, seen, usual))
-            return None
-        if seen.failed >= 3 and bounds(*seen, _LIKELY)[0] > limit:
-            return Change(where, held.strikes, self._quarantine(now, held.strikes + 1, seen, usual))
-        passed = seen.known >= policy.tried and seen.failed <= limit * seen.known
+        return None
+
+    def _bases(self, where: Where, now: int) -> tuple[Totals, ...]:
+        """What the window is counted from; and a fifth of it, in which a sender that just broke shows."""
+        if where in self._since:
+            return (self._since[where][1],)
+        lately = [base for at, base in self._looks if at <= now - self._policy.window // 5]
+        return (self._looks[0][1], *lately[-1:])
+
+    def _on_trial(self, where: Where, held: Quarantined, now: int, totals: Totals) -> Change | None:
+        seen = _of(where, totals).minus(_of(where, self._since[where][1], totals))
+        # By what was usual before: its own failures must not become that.
+        if seen.failed >= _FAILED_AGAIN and self._fails(seen, held.usual, _LIKELY):
+            longer = self._quarantine(now, held.strikes + 1, seen, held.usual)
+            return Change(where, held.strikes, longer)
+        passed = (
+            seen.known >= self._policy.tried and seen.failed <= self._limit(held.usual) * seen.known
+        )
         # Where next to nothing is sent, time decides: should it fail still, it is back soon.
-        forgotten = now - held.until >= policy.longest_hold
+        forgotten = now - held.until >= self._policy.longest_hold
         return Change(where, held.strikes, None) if passed or forgotten else None
+
+    def _fails(self, seen: Outcomes, usual: float, z: float) -> bool:
+        return bounds(*seen, z)[0] > self._limit(usual)
+
+    def _limit(self, usual: float) -> float:
+        """The share of failures that is borne: twice the usual one, but for a sender that mostly fails."""
+        return max(self._policy.share, min(2 * usual, (1 + usual) / 2))
 
     def _quarantine(self, now: int, strikes: int, seen: Outcomes, usual: float) -> Quarantined:
         hold = min(self._policy.hold << min(strikes - 1, 32), self._policy.longest_hold)

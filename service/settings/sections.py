@@ -16,6 +16,7 @@ from service.domain.opt_out_scope import Rule
 from service.domain.ordering import OrderingPolicy
 from service.domain.plan import Sender, SenderKind, Template
 from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
+from service.domain.quarantine import QuarantinePolicy
 from service.domain.recipient import NumberType
 from service.domain.rules import Action
 from service.domain.stats import MICROS
@@ -131,6 +132,15 @@ class OrderingSection(Section):
     approval_worth: Annotated[Decimal, Field(gt=0, le=1_000, decimal_places=6)] = Decimal(1)
     """What an approval by the first message is worth, in the currency of Telnyx's costs: with 1.0 a
     sender that costs 0.01 more a message has to prove one code more in a hundred."""
+
+    hold: Annotated[float, Field(ge=60, le=86_400)] = 600
+    """How long (seconds) a quarantine lasts for the first time, twice as long each time in a row."""
+    longest_hold: Annotated[float, Field(ge=60, le=86_400)] = 14_400
+
+    def quarantine_policy(self) -> QuarantinePolicy:
+        hold = milliseconds(self.hold)
+        longest = max(hold, milliseconds(self.longest_hold))
+        return QuarantinePolicy(hold=hold, longest_hold=longest)
 
     def policy(self, *, adaptive: bool) -> OrderingPolicy:
         return OrderingPolicy(
