@@ -28,9 +28,8 @@ class PeopleStore:
 
     async def erase(self, recipient_id: str, now: int, *, actor: str) -> str | None:
         """Cut the tie, and drop the person's records, known clients, last senders and line. Gives what
-        was the pseudonym.
-        Her opt-outs stay: they are to be honoured. Her limits stay too: they end within a day, and an erasure
-        must not give a guesser new guesses.
+        was the pseudonym. Her opt-outs stay: they are to be honoured. Her limits stay too: they end within
+        a day, and an erasure must not give a guesser new guesses.
 
         Raises:
             PendingError: a verification of hers is under way, and its events would tie her again.

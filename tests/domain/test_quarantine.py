@@ -138,9 +138,9 @@ def test_whatever_it_sees_each_change_fits_what_is_held(data: st.DataObject) -> 
     sums = {HERE: Outcomes(), THERE: Outcomes()}
     for _ in range(data.draw(st.integers(1, 30))):
         now += data.draw(st.sampled_from([5_000, 60_000, POLICY.hold, POLICY.longest_hold]))
-        for where in sums:
+        for where, before in sums.items():
             known = data.draw(st.integers(0, 40))
-            sums[where] = sums[where].plus(Outcomes(data.draw(st.integers(0, known)), known))
+            sums[where] = before.plus(Outcomes(data.draw(st.integers(0, known)), known))
         for change in watch.look(now, {START // HOUR: dict(sums)}, held):
             assert change.before == (held[change.where].strikes if change.where in held else 0)
             if change.now is None:

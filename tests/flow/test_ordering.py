@@ -14,7 +14,7 @@ from service.domain.explain import explain
 from service.domain.quarantine import Watch
 from service.domain.stats import HOUR
 from service.store.keys import stats_sum
-from tests.harness import World, world
+from tests.harness import World, client, world
 
 LIMITS: dict[str, list[str]] = {"recipient": [], "client_ip": [], "without_client_ip": []}
 HOLD = 120_000
@@ -79,6 +79,14 @@ async def _look(app: World) -> int:
 async def _short_codes(app: World, outcome: str) -> None:
     body = {"kind": "short_code", "outcome": outcome}
     assert (await app.phone.post("/sandbox/scenarios", json=body)).status_code == 200
+
+
+async def _health(app: World) -> str:
+    """The dashboard's page."""
+    key = app.api.headers["authorization"].removeprefix("Bearer ")
+    async with client(str(app.api.base_url)) as browser:
+        await browser.post("/dashboard/sign-in", data={"key": key})
+        return (await browser.get("/dashboard/health")).text
 
 
 async def _first(app: World, to: str, **body: Any) -> str:
@@ -171,6 +179,9 @@ async def test_a_sender_whose_failures_spike_comes_last_and_returns_by_itself(
     assert (place["sender"], place["why"]) == ("short", "quarantined")
     assert (place["failed"], place["of"]) == (9, 9)
     assert await _first(app, "+16135550160") == "short"  # another country
+    health = await _health(app)
+    assert "Senders in quarantine" in health
+    assert "9 of 9" in health
 
     await _short_codes(app, DELIVERS)
     clock.move(HOLD)
@@ -187,6 +198,7 @@ async def test_a_sender_whose_failures_spike_comes_last_and_returns_by_itself(
         await app.until(id_, lambda v: v["deliveries"][-1]["status"] == "delivered")
     assert await _look(app) == 1
     assert await _first(app, "+12025550162") == "short"
+    assert "Senders in quarantine" not in await _health(app)
 
     entries: Any = await store.xrange("cs:{00}:audit")
     told = [e for e in (json.loads(f["event"]) for _, f in entries) if "sender." in e["type"]]
