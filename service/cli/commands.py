@@ -14,6 +14,7 @@ from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
 from service.cli.opt_outs import app as opt_outs_app
 from service.cli.routing import routing
+from service.cli.simulate import simulate
 from service.cli.telnyx import app as telnyx_app
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.add_typer(telnyx_app, name="telnyx")
 app.add_typer(callbacks, name="callbacks")
 app.command()(bench)
 app.command()(routing)
+app.command()(simulate)
 app.add_typer(guard_app, name="guard")
 app.add_typer(opt_outs_app, name="opt-outs")
 

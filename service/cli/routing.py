@@ -54,7 +54,7 @@ async def _show(config: Path | None, only: str | None, *, as_json: bool) -> None
     async with open_store() as connection:
         scripts = Scripts(connection)
         stats = StatsStore(connection, scripts, settings.routing().senders)
-        evidence = evidence_of(await Figures(stats, clock).read(), clock.now())
+        evidence = evidence_of(await Figures(stats, clock).read())
         held = await QuarantineStore(connection, scripts).all()
     named = {c for route in settings.routes for c in route.countries if c != "*"}
     wanted = [only] if only else sorted(named | {where.country for where in evidence})

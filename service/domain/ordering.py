@@ -9,12 +9,12 @@ likely to do so again. Which of them a sender gets is then chance alone, so the 
 * ``explore`` of the starts, and no more, try another sender first, drawn by Thompson sampling, so that
   messages go where they may be of use. A sender that was passed for good reason gets, beyond those,
   ``_LEAST`` messages a day at most.
-* The last hours count alone where they contradict the day before them.
+* Evidence goes back to where it contradicts what came after it by far, at most a day: a sender that breaks
+  is judged by what it does since, and one that is well again too.
 * WhatsApp keeps its place: it is there for who gets no SMS. What is quarantined comes last of all.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -28,9 +28,10 @@ HOURS = 24
 """Full hours before the one that runs, over which evidence is gathered."""
 KEEP_SENDER = 90 * 24 * HOUR
 """Milliseconds that it is remembered through which sender a person's code came."""
-_RECENT = 1
 _LEAST = 10
 _CLEARLY, _SURELY = 1.64, 2.58
+_FAR = 0.1
+"""Hours of the day differ a little; this much they do not."""
 
 
 class Why(StrEnum):
@@ -95,33 +96,46 @@ class Place:
         return found
 
 
-def evidence_of(hours: Hours, now: int) -> dict[Where, Evidence]:
-    """What the counters of the last ``HOURS`` say. ``now``: milliseconds since the epoch."""
-    recent: dict[Where, Counter[str]] = {}
-    day: dict[Where, Counter[str]] = {}
-    for hour, senders in hours.items():
-        for where, metrics in senders.items():
-            day.setdefault(where, Counter()).update(metrics)
-            if now // HOUR - hour <= _RECENT:
-                recent.setdefault(where, Counter()).update(metrics)
-    return {where: _evidence(recent.get(where, Counter()), whole) for where, whole in day.items()}
+def evidence_of(hours: Hours) -> dict[Where, Evidence]:
+    """What the counters of some hours say."""
+    found: dict[Where, list[Mapping[str, int]]] = {}
+    for hour in sorted(hours, reverse=True):
+        for where, metrics in hours[hour].items():
+            found.setdefault(where, []).append(metrics)
+    return {where: _evidence(newest_first) for where, newest_first in found.items()}
 
 
-def _evidence(recent: Counter[str], day: Counter[str]) -> Evidence:
-    seen = recent if _contradict(recent, day) else day
-    costs = [name for name in day if name.startswith("cost.")]
-    # Costs in two currencies are no price.
-    cost = day[costs[0]] // day["sent"] if len(costs) == 1 and day["sent"] > 0 else None
-    return Evidence(max(seen["first"], 0), max(seen["first_proven"], 0), cost)
+def _evidence(newest_first: Sequence[Mapping[str, int]]) -> Evidence:
+    sent, proven = _lately(
+        [(max(m.get("first", 0), 0), max(m.get("first_proven", 0), 0)) for m in newest_first]
+    )
+    messages = sum(m.get("sent", 0) for m in newest_first)
+    costs = {name for m in newest_first for name in m if name.startswith("cost.")}
+    cost = None
+    if messages > 0 and len(costs) == 1:  # Costs in two currencies are no price.
+        (currency,) = costs
+        cost = sum(m.get(currency, 0) for m in newest_first) // messages
+    return Evidence(sent, proven, cost)
 
 
-def _contradict(recent: Counter[str], day: Counter[str]) -> bool:
-    before, proven = day["first"] - recent["first"], day["first_proven"] - recent["first_proven"]
-    if min(recent["first"], before) < _LEAST:
-        return False
-    low, high = bounds(recent["first_proven"], recent["first"], _SURELY)
-    before_low, before_high = bounds(proven, before, _SURELY)
-    return low > before_high or high < before_low
+def _lately(newest_first: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Sent and proven, back to where they contradict what came after."""
+    sent = proven = of_block = proven_of_block = 0
+    for more, proven_of_more in newest_first:
+        of_block, proven_of_block = of_block + more, proven_of_block + proven_of_more
+        if of_block < _LEAST:
+            continue
+        if sent and _contradict((proven, sent), (proven_of_block, of_block)):
+            return sent, proven
+        sent, proven = sent + of_block, proven + proven_of_block
+        of_block = proven_of_block = 0
+    return sent + of_block, proven + proven_of_block
+
+
+def _contradict(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    low, high = bounds(*one, _SURELY)
+    other_low, other_high = bounds(*other, _SURELY)
+    return low > other_high + _FAR or high < other_low - _FAR
 
 
 def order(

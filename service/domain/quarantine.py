@@ -8,7 +8,7 @@ Counted are failures for certain that are not the recipient's own, of messages w
 not a failure; a code that was typed in means that its message came, whatever was reported.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -121,6 +121,8 @@ class Watch:
         if held is not None:
             return self._on_trial(where, held, now, totals)
         whole = _of(where, totals)
+        if whole.failed < self._policy.least:
+            return None
         for base in self._bases(where, now):
             seen = whole.minus(_of(where, base, totals))
             usual = _usual(whole.minus(seen), self._policy.share)
@@ -163,21 +165,24 @@ class Watch:
 def totals_of(hours: Hours) -> Totals:
     """The outcomes that the counters tell."""
     return {
-        hour: {
-            where: Outcomes(m["faulted"], m["faulted"] + m["delivered"] + m["unconfirmed"])
-            for where, m in ((where, Counter(metrics)) for where, metrics in senders.items())
-        }
+        hour: {where: _outcomes(metrics) for where, metrics in senders.items()}
         for hour, senders in hours.items()
     }
 
 
+def _outcomes(metrics: Mapping[str, int]) -> Outcomes:
+    failed = metrics.get("faulted", 0)
+    return Outcomes(failed, failed + metrics.get("delivered", 0) + metrics.get("unconfirmed", 0))
+
+
 def _of(where: Where, totals: Totals, hours: Totals | None = None) -> Outcomes:
     """The sum of the hours that ``hours`` has, too."""
-    summed = Outcomes()
+    failed = known = 0
     for hour, of_hour in totals.items():
         if where in of_hour and (hours is None or hour in hours):
-            summed = summed.plus(of_hour[where])
-    return summed
+            more_failed, more_known = of_hour[where]
+            failed, known = failed + more_failed, known + more_known
+    return Outcomes(failed, known)
 
 
 def _usual(before: Outcomes, share: float) -> float:

@@ -76,7 +76,7 @@ class Ordering:
             UnavailableError: the store does not answer; the last state holds on.
         """
         if self._policy.adaptive:
-            self._evidence = _by_country(evidence_of(await self._figures.read(), self._clock.now()))
+            self._evidence = _by_country(evidence_of(await self._figures.read()))
         if self._policy.quarantine:
             held = await self._quarantines.all()
             self._held = _by_country(held)

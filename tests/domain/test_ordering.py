@@ -189,16 +189,29 @@ def test_a_cheaper_sender_passes_one_that_converts_as_well() -> None:
     assert _names(order((SHORT, LONG), rich, Random(1), now=NOW, evidence=alike))[0] == "short"
 
 
-def test_the_last_hours_count_alone_where_they_contradict_the_day() -> None:
+def test_evidence_goes_back_to_where_it_contradicts_what_came_after() -> None:
     where = Where("US", "short")
-    good = {"first": 100, "first_proven": 80, "sent": 100, "cost.USD": 400_000}
-    hours = {THIS_HOUR - age: {where: good} for age in range(1, 25)}
-    assert evidence_of(hours, NOW) == {where: Evidence(2_400, 1_920, 4_000)}
-    broken = {THIS_HOUR: {where: {"first": 100, "first_proven": 0}}}
-    found = evidence_of(hours | broken, NOW)[where]
-    assert (found.sent, found.proven) == (200, 80)
+
+    def seen(*proven: int) -> Evidence:
+        """Of a hundred in each hour, the newest first."""
+        hours = {
+            THIS_HOUR - age: {
+                where: {"first": 100, "first_proven": n, "sent": 200, "cost.USD": 800_000}
+            }
+            for age, n in enumerate(proven)
+        }
+        return evidence_of(hours)[where]
+
+    assert seen(80, 82, 78) == Evidence(300, 240, 4_000)
+    assert seen(0, 80, 80) == Evidence(100, 0, 4_000)
+    assert seen(80, 79, 0, 0, 80) == Evidence(200, 159, 4_000)
+    few = {
+        THIS_HOUR: {where: {"first": 9}},
+        THIS_HOUR - 1: {where: {"first": 9, "first_proven": 9}},
+    }
+    assert evidence_of(few)[where] == Evidence(18, 9)
     two = {THIS_HOUR: {where: {"sent": 2, "cost.USD": 5, "cost.EUR": 5}}}
-    assert evidence_of(two, NOW)[where].cost is None
+    assert evidence_of(two)[where].cost is None
 
 
 class _Town:
@@ -216,7 +229,7 @@ class _Town:
         for _ in range(hours):
             for n in range(a_hour):
                 if n % 10 == 0:
-                    found = evidence_of(self.hours, self.hour * HOUR)
+                    found = evidence_of(self.hours)
                     evidence = {where.sender: one for where, one in found.items()}
                 plan = tuple(s for s in SENDERS if s.name in chances)
                 place = order(plan, self.policy, self.dice, now=NOW, evidence=evidence)[0]
