@@ -1,5 +1,6 @@
 """``countersign simulate``: what a configuration would do, in virtual time over a model of the world."""
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -45,6 +46,13 @@ def simulate(
             help="A TOML file in the place of the model that comes with it.", show_default=False
         ),
     ] = None,
+    stats: Annotated[
+        Path | None,
+        typer.Option(
+            help="What GET /v1/stats/deliveries answered: its countries and senders in the model.",
+            show_default=False,
+        ),
+    ] = None,
     svg: Annotated[
         Path | None,
         typer.Option(help="Write a chart of approvals by time there.", show_default=False),
@@ -61,6 +69,8 @@ def simulate(
 
     try:
         world = load_model(model)
+        if stats is not None:
+            world = _observed(world, stats)
         wanted = _configurations(config, compare)
     except SettingsError as error:
         fail(str(error))
@@ -73,12 +83,26 @@ def simulate(
     if svg is not None:
         _write_svg(svg, runs)
     if as_json:
-        _print_json(runs, people=people, seed=seed, model=str(model) if model else "built-in")
+        _print_json(runs, people=people, seed=seed, model=model.name if model else "built-in")
     else:
         _show(runs)
     total = sum(run.tally.logins for run in runs)
     if total >= _MANY:
         typer.echo(f"{total:,} logins, {total / took:,.0f} in a second of one core", err=True)
+
+
+def _observed(model: "Model", stats: Path) -> "Model":
+    from service.simulation.observed import observed
+
+    try:
+        found = observed(model, json.loads(stats.read_text(encoding="utf-8"))["rows"])
+    except OSError as error:
+        fail(f"{stats} cannot be read: {error.strerror}")
+    except (KeyError, TypeError, ValueError):
+        fail(f"{stats} is not what GET /v1/stats/deliveries answers, by country and sender")
+    if not found.countries:
+        fail(f"{stats} has no message: take a longer window")
+    return found
 
 
 def _configurations(config: Path | None, compare: Path | None) -> list[tuple[str, "Settings"]]:

@@ -159,6 +159,7 @@ def _model(found: _Model) -> Model:
     }
     return Model(
         people=People(**people),
+        kinds={kind: Behaviour(**one.values()) for kind, one in found.kinds.items()},
         countries=[_country(code, one, found.kinds) for code, one in found.countries.items()],
         incidents=[
             Incident(i.begins, i.ends, i.values(), i.country, i.kind, i.sender)

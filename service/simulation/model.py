@@ -117,8 +117,9 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """All of it."""
+    """All of it. ``kinds``: as messages fare where a country says nothing else."""
 
     people: People
+    kinds: Mapping[SenderKind, Behaviour]
     countries: Sequence[Country]
     incidents: Sequence[Incident] = ()

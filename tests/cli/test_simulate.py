@@ -76,6 +76,24 @@ def test_the_tables_name_every_figure(tmp_path: Path) -> None:
     assert "with 95 % confidence" in compared
 
 
+def test_what_was_counted_takes_the_place_of_assumptions(model: str, tmp_path: Path) -> None:
+    row = {"country": "SE", "sender": "brand", "sent": 900, "rejected": 100, "proven": 423}
+    row |= {"delivered": 700, "failed": 100, "unconfirmed": 50, "delivered_unproven": 300}
+    row |= {"failed_proven": 5, "cost": [{"amount": "45.0", "currency": "USD"}]}
+    row |= {"seconds_to_delivery": {"p50": 4.0, "p95": 20.0}}
+    stats = tmp_path / "stats.json"
+    stats.write_text(json.dumps({"window": "7d", "rows": [row]}))
+    words = ("--model", model, "--stats", str(stats), "--people", "300")
+    found = json.loads(_call(*words, "--json").stdout)
+    (sweden,) = found["runs"][0]["countries"]
+    assert sweden == "SE"
+    for bad in ("{}", "[]", '{"rows": [{"country": "SE"}]}', "no JSON"):
+        stats.write_text(bad)
+        assert "/v1/stats/deliveries" in _call(*words, code=1).stderr
+    stats.write_text('{"rows": []}')
+    assert "longer window" in _call(*words, code=1).stderr
+
+
 def test_faults_of_the_files_are_named(tmp_path: Path) -> None:
     model = tmp_path / "model.toml"
     model.write_text("[people]\nlogins = 0\n")

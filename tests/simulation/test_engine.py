@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from service.domain.decide import Policy
 from service.domain.ordering import OrderingPolicy, Why
 from service.domain.plan import Route, SenderKind
-from service.domain.quarantine import QuarantinePolicy
 from service.domain.stats import HOUR
 from service.domain.verification import Reason, Status
 from service.settings.simulation import load_model
 from service.simulation.engine import START, Configuration, Ended, Engine
 from service.simulation.model import Incident, Model, Reports
 from service.simulation.outcome import Tally, differences, figures
-from tests.domain.strategies import SENDERS, policies
+from tests.domain.strategies import policies
+from tests.simulation.configurations import configuration
 
 SHIPPED = load_model(None)
 MODEL = replace(SHIPPED, people=replace(SHIPPED.people, hours=2))
@@ -25,20 +25,6 @@ FIXED, ADAPTIVE = OrderingPolicy(), OrderingPolicy(adaptive=True, sticky=True, q
 US = frozenset({"US"})
 FAKE = {"arrives": 0.0, "lost_reported": Reports(1.0, 0.0, 0.0)}
 BROKEN = {"arrives": 0.0, "lost_reported": Reports(0.0, 1.0, 0.0)}
-
-
-def _configuration(**changes: Any) -> Configuration:
-    found = Configuration(
-        senders={sender.name: sender for sender in SENDERS},
-        routes=[Route(frozenset({"*"}), ("short", "long", "chat"))],
-        policy=Policy(),
-        ordering=FIXED,
-        quarantine=QuarantinePolicy(),
-        ttl=300_000,
-        attempts=5,
-        resend_after=30_000,
-    )
-    return replace(found, **changes)
 
 
 def _america(*incidents: Incident) -> Model:
@@ -62,7 +48,7 @@ def _tally(configuration: Configuration, model: Model, people: int) -> Tally:
     return tally
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
     policies,
     st.sampled_from([FIXED, ADAPTIVE, replace(ADAPTIVE, explore=0.2)]),
@@ -72,9 +58,9 @@ def _tally(configuration: Configuration, model: Model, people: int) -> Tally:
 def test_the_invariants_of_decide_hold(
     policy: Policy, ordering: OrderingPolicy, seed: int, resends: int
 ) -> None:
-    configuration = _configuration(policy=policy, ordering=ordering)
+    found = configuration(policy=policy, ordering=ordering)
     model = replace(MODEL, people=replace(MODEL.people, resends=resends))
-    for ended in _run(configuration, model, 40, seed):
+    for ended in _run(found, model, 40, seed):
         v = ended.verification
         assert v is not None
         assert v.messages <= policy.max_deliveries
@@ -91,13 +77,13 @@ def test_the_invariants_of_decide_hold(
 
 
 def test_the_same_seed_gives_the_same_logins_and_another_gives_others() -> None:
-    configuration = _configuration(ordering=ADAPTIVE)
-    assert _run(configuration) == _run(configuration)
-    assert _run(configuration) != _run(configuration, seed=2)
+    found = configuration(ordering=ADAPTIVE)
+    assert _run(found) == _run(found)
+    assert _run(found) != _run(found, seed=2)
 
 
 def test_two_that_differ_in_nothing_differ_by_nothing() -> None:
-    one, other = (_tally(_configuration(), MODEL, 200) for _ in range(2))
+    one, other = (_tally(configuration(), MODEL, 200) for _ in range(2))
     for change in differences(one.groups, other.groups).values():
         assert change.value == change.low == change.high == 0
     for figure in figures(one.groups).values():
@@ -106,8 +92,8 @@ def test_two_that_differ_in_nothing_differ_by_nothing() -> None:
 
 def test_a_longer_plan_and_a_shorter_timeout_show_in_the_figures() -> None:
     model = _america(Incident(0, 24, BROKEN, kind=SenderKind.SHORT_CODE))
-    alone = _configuration(routes=[Route(US, ("short",))])
-    before, after = _tally(alone, model, 200), _tally(_configuration(), model, 200)
+    alone = configuration(routes=[Route(US, ("short",))])
+    before, after = _tally(alone, model, 200), _tally(configuration(), model, 200)
     assert before.within(300) == 0
     change = differences(before.groups, after.groups)
     assert change["approved"].low > 0.8
@@ -117,17 +103,17 @@ def test_a_longer_plan_and_a_shorter_timeout_show_in_the_figures() -> None:
 
 @pytest.mark.parametrize("breaks", [FAKE, BROKEN])
 def test_adaptive_goes_round_a_sender_that_breaks_and_back(breaks: dict[str, Any]) -> None:
-    incident = Incident(2, 4, breaks, kind=SenderKind.SHORT_CODE)
-    people = replace(MODEL.people, logins=1, hours=8)
+    incident = Incident(1, 2, breaks, kind=SenderKind.SHORT_CODE)
+    people = replace(MODEL.people, logins=1, hours=5)
     model = replace(_america(incident), people=people)
-    fixed = _tally(_configuration(), model, 1_600)
-    learnt: list[Ended] = _run(_configuration(ordering=ADAPTIVE), model, 1_600)
+    fixed = _tally(configuration(), model, 800)
+    learnt: list[Ended] = _run(configuration(ordering=ADAPTIVE), model, 800)
     adaptive = Tally()
     for ended in learnt:
         adaptive.add(ended)
     change = differences(fixed.groups, adaptive.groups)
     assert change["approved within 60 s"].low > 0 or change["fallbacks per login"].high < 0
-    late = [e for e in learnt if _hour(e) >= 7]
+    late = [e for e in learnt if _hour(e) >= 4]
     first = [e.verification.deliveries[0].sender for e in late if e.verification]
     assert first.count("short") > 0.85 * len(first)
     explored = sum(e.why is Why.EXPLORATION for e in learnt)
@@ -140,7 +126,7 @@ def _hour(ended: Ended) -> float:
 
 
 def test_a_country_without_a_route_is_refused() -> None:
-    tally = _tally(_configuration(routes=[Route(US, ("short", "long"))]), MODEL, 100)
+    tally = _tally(configuration(routes=[Route(US, ("short", "long"))]), MODEL, 100)
     refused = {
         country: sum(g["refused"] for g in tally.countries[country]) for country in tally.countries
     }
@@ -150,7 +136,7 @@ def test_a_country_without_a_route_is_refused() -> None:
 
 def test_whoever_gets_no_sms_is_reached_by_whatsapp() -> None:
     model = replace(_america(), people=replace(MODEL.people, no_sms=1.0))
-    for ended in _run(_configuration(), model, 40):
+    for ended in _run(configuration(), model, 40):
         assert ended.verification is not None
         kinds = [d.kind for d in ended.verification.deliveries]
         assert kinds[:2] == [SenderKind.SHORT_CODE, SenderKind.WHATSAPP]
