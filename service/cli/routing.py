@@ -64,7 +64,7 @@ async def _show(config: Path | None, only: str | None, *, as_json: bool) -> None
     ]
     if as_json:
         for country, places in found:
-            print_json({"country": country, "order": [place.to_members() for place in places]})
+            print_json({"country": country, "order": [_members(place) for place in places]})
         return
     print_table(
         ("country", "place", "sender", "why", "first messages", "typed in", "cost", "until"),
@@ -97,6 +97,16 @@ def _order(
         evidence={where.sender: one for where, one in evidence.items() if where.country == country},
         quarantined={where.sender: one for where, one in held.items() if where.country == country},
     )
+
+
+def _members(place: "Place") -> dict[str, object]:
+    """With the counts, which are an operator's to see."""
+    found = place.to_members()
+    if place.evidence is not None:
+        found |= {"sent": place.evidence.sent, "typed": place.evidence.proven}
+    if place.quarantined is not None:
+        found |= {"failed": place.quarantined.failed, "of": place.quarantined.known}
+    return found
 
 
 def _rows(country: str, places: "list[Place]") -> Iterator[tuple[object, ...]]:

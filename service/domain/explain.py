@@ -109,8 +109,8 @@ def explain(event: Mapping[str, Any]) -> str:
 def _explain_place(place: Mapping[str, Any]) -> str:
     why = place.get("why")
     said = WHYS[Why(why)] if why in set(Why) else str(why)
-    if place.get("of"):
-        said += f" ({place.get('failed')} of {place['of']})"
-    elif place.get("sent"):
-        said += f" ({place.get('proven')} of {place['sent']} typed in)"
+    if "failing" in place:
+        said += f" ({place['failing']:.0%} of them)"
+    elif "proven" in place:
+        said += f" ({place['proven']:.0%} typed in)"
     return f"{place.get('sender')}, {said}"

@@ -84,15 +84,15 @@ class Place:
     quarantined: Quarantined | None = None
 
     def to_members(self) -> dict[str, object]:
-        """As it stands in the audit event."""
+        """As it stands in the audit event: shares, for an app may read it, and how much is sent is all
+        apps'."""
         found: dict[str, object] = {"sender": self.sender.name, "why": self.why}
-        if self.evidence is not None:
-            found |= {"sent": round(self.evidence.sent), "proven": round(self.evidence.proven)}
-            if self.evidence.cost is not None:
-                found["cost"] = self.evidence.cost / MICROS
+        if self.evidence is not None and self.evidence.sent:
+            found["proven"] = round(self.evidence.proven / self.evidence.sent, 2)
+        if self.evidence is not None and self.evidence.cost is not None:
+            found["cost"] = self.evidence.cost / MICROS
         if self.quarantined is not None:
-            q = self.quarantined
-            found |= {"failed": q.failed, "of": q.known, "until": q.until}
+            found |= {"failing": self.quarantined.share, "until": self.quarantined.until}
         return found
 
 

@@ -61,6 +61,11 @@ class Quarantined:
     known: int
     usual: float
 
+    @property
+    def share(self) -> float:
+        """Of failures."""
+        return round(self.failed / self.known, 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -71,8 +71,8 @@ def test_the_order_of_each_country_is_shown_with_its_figures(store: Redis, tmp_p
     assert [(place["sender"], place["why"]) for place in america] == [
         *(("long", "conversion"), ("short", "conversion"), ("pool", "quarantined"))
     ]
-    assert america[0] | {"sent": 500, "proven": 450, "cost": 0.004} == america[0]
-    assert america[2] | {"failed": 9, "of": 12} == america[2]
+    assert america[0] | {"sent": 500, "typed": 450, "proven": 0.9, "cost": 0.004} == america[0]
+    assert america[2] | {"failed": 9, "of": 12, "failing": 0.75} == america[2]
     table = _call("--config", config, "--country", "US").stdout
     assert "90%" in table
     assert "CA" not in table

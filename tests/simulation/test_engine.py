@@ -104,16 +104,16 @@ def test_a_longer_plan_and_a_shorter_timeout_show_in_the_figures() -> None:
 @pytest.mark.parametrize("breaks", [FAKE, BROKEN])
 def test_adaptive_goes_round_a_sender_that_breaks_and_back(breaks: dict[str, Any]) -> None:
     incident = Incident(1, 2, breaks, kind=SenderKind.SHORT_CODE)
-    people = replace(MODEL.people, logins=1, hours=5)
+    people = replace(MODEL.people, logins=1, hours=6)
     model = replace(_america(incident), people=people)
-    fixed = _tally(configuration(), model, 800)
-    learnt: list[Ended] = _run(configuration(ordering=ADAPTIVE), model, 800)
+    fixed = _tally(configuration(), model, 1_000)
+    learnt: list[Ended] = _run(configuration(ordering=ADAPTIVE), model, 1_000)
     adaptive = Tally()
     for ended in learnt:
         adaptive.add(ended)
     change = differences(fixed.groups, adaptive.groups)
     assert change["approved within 60 s"].low > 0 or change["fallbacks per login"].high < 0
-    late = [e for e in learnt if _hour(e) >= 4]
+    late = [e for e in learnt if _hour(e) >= 5]
     first = [e.verification.deliveries[0].sender for e in late if e.verification]
     assert first.count("short") > 0.85 * len(first)
     explored = sum(e.why is Why.EXPLORATION for e in learnt)
