@@ -101,6 +101,8 @@ def dump_base(v: Verification) -> tuple[str, str]:
         base["transaction"] = v.transaction
     if v.notice is not None:
         base["notice"] = v.notice
+    if v.chosen:
+        base["chosen"] = True
     return _apart(base, _BASE_OF_LAYOUT_1)
 
 
