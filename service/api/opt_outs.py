@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
 from service.api.auth import caller, requires
-from service.api.body import answer
+from service.api.body import Instant, answer
 from service.api.parts import Parts
 from service.domain.errors import InvalidRequestError, NotFoundError
 from service.domain.instant import rfc3339
@@ -26,7 +26,7 @@ class OptOutAnswer(BaseModel):
     """A recorded opt-out; ``source``: ``inbound`` (a STOP), ``telnyx`` (its refusal, its list) or ``api``."""
 
     number: str
-    since: str
+    since: Instant
     source: str
 
 

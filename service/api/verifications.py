@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body
+from service.api.body import Instant, RequestModel, answer, read_body
 from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
 from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
@@ -229,8 +229,8 @@ class DeliveryAnswer(RequestModel):
     message_id: str | None
     errors: list[ErrorAnswer]
     cost: CostAnswer | None
-    created_at: str
-    updated_at: str
+    created_at: Instant
+    updated_at: Instant
     proven: bool
 
 
@@ -251,9 +251,9 @@ class VerificationAnswer(RequestModel):
     to: str
     country: str
     purpose: str
-    created_at: str
-    expires_at: str
-    resend_after: str
+    created_at: Instant
+    expires_at: Instant
+    resend_after: Instant
     attempts_remaining: int
     deliveries: list[DeliveryAnswer]
     metadata: dict[str, str]
@@ -274,6 +274,7 @@ class VerdictAnswer(RequestModel):
             description="A signed proof (JWS), only where the start gave a nonce; check it with "
             "/.well-known/jwks.json.",
             exclude_if=lambda proof: proof is None,
+            json_schema_extra=lambda schema: schema.pop("default"),
         ),
     ] = None
     test: _IsTest = False

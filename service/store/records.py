@@ -1,12 +1,17 @@
 """A verification's record: the hash in Redis to and from the domain's values.
 
-Fields: ``base`` (what the start fixed), ``d1`` ... (a delivery begun), ``o1`` (its outcome), ``g1`` (when it
-was reconciled), ``r1:<event>`` (its reports), and the counters that scripts keep.
+Fields: ``base`` and ``more`` (what the start fixed), ``d1`` ... (a delivery begun), ``o1`` (its outcome),
+``g1`` (when it was reconciled), ``r1:<event>`` and ``x1:<event>`` (its reports), and what scripts count.
+
+Records outlive upgrades, and a newer release may write beside this one: members that no class here has
+are left out. Layout 1 stumbled over them, and reads ``base`` and ``r1:<event>`` alone: what came after it
+stands in ``more`` and ``x1:<event>``.
 """
 
 import dataclasses
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from service.domain.code import Alphabet
@@ -36,6 +41,17 @@ _BASE_FIELDS = (
     "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
     "nonce", "price", "bound",
 )  # fmt: skip
+_BASE_OF_LAYOUT_1 = frozenset(
+    {
+        "app", "purpose", "country", "masked", "recipient_id", "sealed", "key_id", "created_at",
+        "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
+        "plan", "metadata", "transaction", "notice",
+    }
+)  # fmt: skip
+"""What it knew; nothing is ever added, here and below."""
+_REPORT_OF_LAYOUT_1 = frozenset(
+    {"status", "at", "message_id", "fault", "errors", "cost", "currency"}
+)
 _OUTCOMES = {
     "accepted": Accepted,
     "refused": Refused,
@@ -69,7 +85,8 @@ def pairs(flat: object) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def dump_base(v: Verification) -> str:
+def dump_base(v: Verification) -> tuple[str, str]:
+    """The fields ``base`` and ``more``."""
     base = {name: getattr(v, name) for name in _BASE_FIELDS if getattr(v, name) is not None}
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
     if v.test:
@@ -84,7 +101,7 @@ def dump_base(v: Verification) -> str:
         base["transaction"] = v.transaction
     if v.notice is not None:
         base["notice"] = v.notice
-    return dump(base)
+    return _apart(base, _BASE_OF_LAYOUT_1)
 
 
 def dump_delivery(delivery: Delivery) -> str:
@@ -103,15 +120,27 @@ def dump_outcome(outcome: Outcome) -> str:
     return dump({"is": _OUTCOME_WORDS[type(outcome)], **_members(outcome)})
 
 
-def dump_report(report: Report) -> str:
-    found = {name: value for name, value in _members(report).items() if value not in (None, ())}
+def dump_report(report: Report) -> tuple[str, str]:
+    """The fields ``r1:<event>`` and ``x1:<event>``."""
+    found = {
+        field.name: value
+        for field in dataclasses.fields(report)
+        if (value := getattr(report, field.name)) != field.default
+    }
     del found["event_id"]  # it is the field's name
-    return dump(found)
+    return _apart(found, _REPORT_OF_LAYOUT_1)
+
+
+def _apart(members: Mapping[str, Any], first: frozenset[str]) -> tuple[str, str]:
+    return (
+        dump({name: value for name, value in members.items() if name in first}),
+        dump({name: value for name, value in members.items() if name not in first}),
+    )
 
 
 def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> Verification:
     """Fold a record. A sender that the configuration no longer has falls out of the plan."""
-    base = json.loads(fields["base"])
+    base = json.loads(fields["base"]) | json.loads(fields.get("more", "{}"))
     plan = tuple(senders[name] for name in base.pop("plan") if name in senders)
     transaction, notice = base.pop("transaction", None), base.pop("notice", None)
     clients, tracked = tuple(base.pop("clients", ())), base.pop("tracked", None)
@@ -121,12 +150,12 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
     return Verification(
         id=id_,
         plan=plan,
-        **base,
+        **_known(Verification, base),
         alphabet=alphabet,
         clients=clients,
         tracked=_load_tracked(tracked) if tracked else None,
-        transaction=Transaction(**transaction) if transaction else None,
-        notice=Notice(**notice) if notice else None,
+        transaction=Transaction(**_known(Transaction, transaction)) if transaction else None,
+        notice=Notice(**_known(Notice, notice)) if notice else None,
         callback_url=fields.get("callback"),
         status=Status(fields["status"]),
         closed_reason=Reason(closed) if closed else None,
@@ -143,7 +172,17 @@ def load(id_: str, fields: Mapping[str, str], senders: Mapping[str, Sender]) -> 
 
 def _load_tracked(found: dict[str, Any]) -> Tracked:
     keys = {Dimension(name): digest for name, digest in found.pop("keys").items()}
-    return Tracked(keys, **found)
+    return Tracked(keys, **_known(Tracked, found))
+
+
+def _known(kind: type, members: Mapping[str, Any]) -> dict[str, Any]:
+    names = _names(kind)
+    return {name: value for name, value in members.items() if name in names}
+
+
+@cache
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 def _load_deliveries(fields: Mapping[str, str], proven: int | None) -> tuple[Delivery, ...]:
@@ -151,7 +190,9 @@ def _load_deliveries(fields: Mapping[str, str], proven: int | None) -> tuple[Del
     for name, value in fields.items():
         if name.startswith("r") and ":" in name:
             of, event_id = name[1:].split(":", 1)
-            reports.setdefault(int(of), []).append(_load_report(event_id, json.loads(value)))
+            more = fields.get(f"x{of}:{event_id}", "{}")
+            report = _load_report(event_id, json.loads(value) | json.loads(more))
+            reports.setdefault(int(of), []).append(report)
     deliveries = []
     number = 1
     while (begun := fields.get(f"d{number}")) is not None:
@@ -190,7 +231,7 @@ def _load_outcome(found: dict[str, Any]) -> Outcome:
         found["errors"] = _load_errors(found["errors"])
     if "fault" in found:
         found["fault"] = Fault(found["fault"])
-    outcome: Outcome = kind(**found)
+    outcome: Outcome = kind(**_known(kind, found))
     return outcome
 
 
@@ -201,7 +242,7 @@ def _load_report(event_id: str, found: dict[str, Any]) -> Report:
         status=DeliveryStatus(found.pop("status")),
         fault=Fault(fault) if fault else None,
         errors=_load_errors(found.pop("errors", ())),
-        **found,
+        **_known(Report, found),
     )
 
 

@@ -138,7 +138,7 @@ class VerificationStore:
         sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
         number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
-        lease = secrets.token_hex(8)
+        lease, (base, more) = secrets.token_hex(8), dump_base(v)
         since = first.delivery.begun_at if first else v.created_at
         reply = await self._scripts.run(
             "create",
@@ -160,7 +160,8 @@ class VerificationStore:
                 "id": v.id,
                 "prefix": k.prefix,
                 "now": v.created_at,
-                "base": dump_base(v),
+                "base": base,
+                "more": more,
                 "scopes": " ".join(of_plan(v.app, v.plan)),
                 "salt": salt.hex(),
                 "app": v.app,
@@ -349,7 +350,7 @@ class VerificationStore:
         self, id_: str, number: int, report: Report, now: int, event: Event
     ) -> str:
         """Add a report: ``due``, ``leased``, ``closed``, ``repeated`` or ``unknown``."""
-        k = VerificationKeys(id_)
+        k, (told, more) = VerificationKeys(id_), dump_report(report)
         reply = await self._scripts.run(
             "record_report",
             {"record": k.record, "due": k.due, "audit": k.audit},
@@ -358,7 +359,8 @@ class VerificationStore:
                 "now": now,
                 "number": number,
                 "event_id": report.event_id,
-                "report": dump_report(report),
+                "report": told,
+                "more": more,
                 "most": MOST_REPORTS,
                 "event": dump(event),
             },

@@ -10,6 +10,8 @@ import json
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +138,23 @@ def _made(up: Up, old: Path) -> list[dict[str, Any]]:
         up.stop()
 
 
-def main() -> None:
+@contextmanager
+def previous_release() -> Iterator[Path]:
+    """Its code, in a work tree of its own."""
+    git = ["git", "-C", str(ROOT), "worktree"]
     with tempfile.TemporaryDirectory() as folder:
-        old = Path(folder) / "old"
-        git = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", str(old), PREVIOUS], check=True)
+        code = Path(folder) / "old"
+        add = [*git, "add", "--quiet", "--detach", str(code), PREVIOUS]
+        subprocess.run(add, check=True, capture_output=True)
         try:
-            up = Up(Path(folder), code=old)
-            lines = _made(up, old)
+            yield code
         finally:
-            subprocess.run([*git, "remove", "--force", str(old)], check=True)
+            subprocess.run([*git, "remove", "--force", str(code)], check=True)
+
+
+def main() -> None:
+    with previous_release() as old, tempfile.TemporaryDirectory() as folder:
+        lines = _made(Up(Path(folder), code=old), old)
     FIXTURE.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
 
 

@@ -1,10 +1,10 @@
 -- Counts an attempt, on the verification and in the recipient's guess budget, before anything is compared.
 -- With uniform answers an attempt beyond the budget is counted on the verification alone, and never compared.
--- keys: record codes due audit
 -- What is not for this verification at all is neither counted nor compared: a code of another alphabet, or for
 -- another transaction, which is told in the trail once.
+-- keys: record codes due audit
 -- args: id prefix app now grace_until alphabets bound budget event refused_event blocked_event uniform
--- include: audit guesses
+-- include: audit guesses base
 -- reply: ok salt fields... | unknown | closed status | exhausted | unreadable alphabet | mismatch | limited count seconds wait
 if redis.call('HGET', record, 'app') ~= app then return { 'unknown' } end
 local status = redis.call('HGET', record, 'status')
@@ -16,7 +16,7 @@ end
 local allowed = tonumber(redis.call('HGET', record, 'attempts_allowed'))
 if tonumber(redis.call('HGET', record, 'attempts') or '0') >= allowed then return { 'exhausted' } end
 
-local base = cjson.decode(redis.call('HGET', record, 'base'))
+local base = read_base(record)
 local alphabet = base.alphabet or 'digits'
 if not string.find(' ' .. alphabets .. ' ', ' ' .. alphabet .. ' ', 1, true) then
   return { 'unreadable', alphabet }

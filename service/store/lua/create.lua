@@ -2,7 +2,7 @@
 -- it begins that too, unless a breaker holds it back. With uniform answers what is refused is created too,
 -- `withheld`: it sends nothing, and its event says why. A `digest` without a delivery is a test number's.
 -- keys: record codes due active pending opt_out limit guesses known breakers audit
--- args: id prefix now base scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event callback uniform withheld delivery digest routes begun_event
+-- args: id prefix now base more scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event callback uniform withheld delivery digest routes begun_event
 -- include: window guesses opted_out breakers supersede
 -- reply: ok | begun | withheld reason | exists | opted_out | over_budget count seconds wait | limited count seconds wait
 if redis.call('EXISTS', record) == 1 then return { 'exists' } end
@@ -10,7 +10,7 @@ local fields, refusal = {}, nil
 if withheld == '' then
   -- No message for a code that this client could not have compared. A notice has none: its budget is empty.
   local over = budget ~= '' and
-    over_budget(guesses, known, cjson.decode(base).clients or {}, budget, tonumber(now))
+    over_budget(guesses, known, cjson.decode(more).clients or {}, budget, tonumber(now))
   if opted_out(scopes) then
     withheld, fields, refusal = 'recipient_opted_out', { rule = 'opt_out' }, { 'opted_out' }
   elseif over then
@@ -31,7 +31,7 @@ end
 local older = redis.call('GET', pending)
 if older then supersede(older, superseded_event) end
 
-redis.call('HSET', record, 'base', base, 'scopes', scopes, 'app', app, 'status', 'pending', 'rev', 1,
+redis.call('HSET', record, 'base', base, 'more', more, 'scopes', scopes, 'app', app, 'status', 'pending', 'rev', 1,
   'attempts_allowed', attempts, 'expires_at', expires_at, 'resend_after', resend_after,
   'lease', lease, 'lease_until', lease_until)
 if callback ~= '' then redis.call('HSET', record, 'callback', callback) end
