@@ -91,7 +91,7 @@ class Metrics:
         )
         self._chain_broken = Gauge(
             "countersign_audit_chain_broken",
-            "1 where the audit trail does not go on from what was signed",
+            "1 where the audit trail does not go on from what was signed, or has an event of the future",
             registry=registry,
         )
         self._layout = Gauge(
@@ -163,6 +163,23 @@ class Metrics:
             ["change"],
             registry=registry,
         )
+        self._orders = Counter(
+            "countersign_orders",
+            "Starts with learnt orders, stickiness or quarantine, by why their first sender is first",
+            ["why"],
+            registry=registry,
+        )
+        self._quarantines = Counter(
+            "countersign_quarantines",
+            "Senders quarantined in a country, for another time too, or returned",
+            ["change"],
+            registry=registry,
+        )
+        self._quarantined = Gauge(
+            "countersign_quarantined_senders",
+            "Senders tried last in a country because their failures spike",
+            registry=registry,
+        )
         self._costs_ignored = Counter(
             "countersign_costs_ignored",
             "Costs in another currency, or that are no amount",
@@ -199,12 +216,20 @@ class Metrics:
             buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
             registry=registry,
         )
+        self._overdue = Gauge(
+            "countersign_due_oldest_seconds",
+            "How long the oldest deadline that has passed waits for a worker",
+            registry=registry,
+        )
         self.hashing = Gauge(
             "countersign_hash_pool_in_use", "Places of the hash pool in use", registry=registry
         )
         self.hashing_places = Gauge(
             "countersign_hash_pool_places", "Places of the hash pool", registry=registry
         )
+        self._add_callbacks(registry)
+
+    def _add_callbacks(self, registry: CollectorRegistry) -> None:
         self._callbacks = Counter(
             "countersign_callbacks",
             "Tries to deliver a callback, by what became of it and the receiver's answer",
@@ -234,8 +259,9 @@ class Metrics:
         """The Prometheus text format."""
         return generate_latest(self.registry)
 
-    def started(self, country: str, purpose: str) -> None:
-        self._starts.labels(country, purpose).inc()
+    def started(self, v: Verification) -> None:
+        if not v.test:
+            self._starts.labels(v.country, v.purpose).inc()
 
     def delivery(self, kind: SenderKind, reason: Reason, outcome: Outcome) -> None:
         self._deliveries.labels(kind, reason, type(outcome).__name__.lower()).inc()
@@ -277,6 +303,8 @@ class Metrics:
         self._closed.labels(status, reason).inc()
 
     def attempt(self, v: Verification, approved: bool, now: int) -> None:
+        if v.test:
+            return
         self._attempts.labels(str(approved).lower()).inc()
         if approved:
             self.closed(Status.APPROVED, Reason.APPROVED)
@@ -307,6 +335,16 @@ class Metrics:
         """``opened``, ``closed``, ``tried`` or ``held``."""
         self._breakers.labels(change).inc()
 
+    def ordered(self, why: str) -> None:
+        self._orders.labels(why).inc()
+
+    def quarantine(self, change: str) -> None:
+        """``quarantined`` or ``returned``."""
+        self._quarantines.labels(change).inc()
+
+    def quarantined(self, senders: int) -> None:
+        self._quarantined.set(senders)
+
     def cost_ignored(self, reason: str) -> None:
         self._costs_ignored.labels(reason).inc()
 
@@ -332,6 +370,10 @@ class Metrics:
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)
+
+    def overdue(self, milliseconds: int) -> None:
+        """Of the oldest deadline that has passed; 0: none has."""
+        self._overdue.set(milliseconds / 1000)
 
     def callback(self, outcome: str, answer: str) -> None:
         # A receiver chooses its status: a series for each would be its to make.

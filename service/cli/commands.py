@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.cli.apps import app as apps_app
 from service.cli.audit import app as audit_app
 from service.cli.bench.command import bench
 from service.cli.callbacks import callbacks
@@ -14,6 +15,8 @@ from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
 from service.cli.migrate import app as migrate_app
 from service.cli.opt_outs import app as opt_outs_app
+from service.cli.routing import routing
+from service.cli.simulate import simulate
 from service.cli.telnyx import app as telnyx_app
 from service.cli.texts import app as texts_app
 
@@ -26,11 +29,14 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(apps_app, name="apps")
 app.add_typer(audit_app, name="audit")
 app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")
 app.add_typer(callbacks, name="callbacks")
 app.command()(bench)
+app.command()(routing)
+app.command()(simulate)
 app.add_typer(guard_app, name="guard")
 app.add_typer(opt_outs_app, name="opt-outs")
 app.add_typer(texts_app, name="texts")

@@ -4,12 +4,13 @@ An event is written by the very script that makes the transition. Recipients sta
 pseudonym, which the script puts in the place of the look-up id, and as a mask; codes and texts never do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from service.domain import breaker
 from service.domain.pseudonym import propose
 from service.domain.pumping import RULE, Suspicion
+from service.domain.quarantine import Change
 from service.domain.recipient import Recipient
 from service.domain.verification import (
     Accepted,
@@ -53,8 +54,16 @@ class EventType(StrEnum):
     GUARD_BLOCKED = "guard.blocked"
     GUARD_TRIPPED = "guard.tripped"
     GUARD_RELEASED = "guard.released"
+    SENDER_QUARANTINED = "sender.quarantined"
+    SENDER_RETURNED = "sender.returned"
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
+    APP_CREATED = "app.created"
+    APP_CHANGED = "app.changed"
+    APP_DELETED = "app.deleted"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
     PERSON_ERASED = "person.erased"
     TRAIL_ARCHIVED = "trail.archived"
     STORE_MIGRATED = "store.migrated"
@@ -96,6 +105,8 @@ def of_verification(
         "masked": v.masked,
         "country": v.country,
     }
+    if v.test:
+        event["test"] = True
     if v.tracked is not None and kind in _TALLIED:
         event |= v.tracked.to_event()
         if kind is EventType.VERIFICATION_APPROVED:
@@ -108,10 +119,18 @@ def of_verification(
 
 
 def of_blocked(
-    recipient: Recipient, recipient_id: str, *, app: str, purpose: str, at: int, actor: str
+    recipient: Recipient,
+    recipient_id: str,
+    *,
+    app: str,
+    purpose: str,
+    at: int,
+    actor: str,
+    test: bool = False,
 ) -> Event:
     """A start that the guard refused; whoever refuses it adds the rule and its figures."""
     return {
+        **({"test": True} if test else {}),
         "type": EventType.GUARD_BLOCKED,
         "at": at,
         "actor": actor,
@@ -165,6 +184,23 @@ def of_breaker_release(route: str, at: int, *, actor: str) -> Event:
 def _of_breaker(kind: EventType, route: str, at: int, actor: str) -> Event:
     key = f"{breaker.RULE}:{route}"
     return {"type": kind, "at": at, "actor": actor, "rule": breaker.RULE, "key": key}
+
+
+def of_quarantine(change: Change, at: int) -> Event:
+    """A sender is tried last in a country from now on, or has its place again."""
+    kind = EventType.SENDER_RETURNED if change.now is None else EventType.SENDER_QUARANTINED
+    event: Event = {
+        "type": kind,
+        "at": at,
+        "actor": "countersign",
+        "country": change.where.country,
+        "sender": change.where.sender,
+    }
+    if change.now is None:
+        return event | {"strikes": change.before}
+    q = change.now
+    figures = {"failed": q.failed, "of": q.known, "usual": q.usual}
+    return event | figures | {"strikes": q.strikes, "until": q.until}
 
 
 def of_attempt(kind: EventType, verification: str, app: str, at: int, actor: str) -> Event:
@@ -225,6 +261,35 @@ def of_opt_out(
         "recipient": propose(recipient_id),
         "masked": masked,
         "source": source,
+    }
+
+
+def of_app(
+    kind: EventType, app: str, at: int, *, actor: str, revision: int, members: Sequence[str]
+) -> Event:
+    """Somebody created, changed or deleted an app. ``members``: what of it is another now; values are left
+    out, for a URL may hold a secret."""
+    return {
+        "type": kind,
+        "at": at,
+        "actor": actor,
+        "app": app,
+        "revision": revision,
+        "members": list(members),
+    }
+
+
+def of_key(
+    kind: EventType, key: str, app: str, scopes: Sequence[str], at: int, *, actor: str
+) -> Event:
+    """Somebody made, rotated or revoked an API key."""
+    return {
+        "type": kind,
+        "at": at,
+        "actor": actor,
+        "app": app,
+        "api_key": key,
+        "scopes": list(scopes),
     }
 
 

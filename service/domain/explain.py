@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.domain.audit import EventType
-from service.domain.verification import Reason
+from service.domain.ordering import Why
+from service.domain.verification import DeliveryStatus, Reason
 
 EVENTS: Mapping[EventType, str] = {
     EventType.VERIFICATION_CREATED: "A login flow asked to verify the number",
@@ -12,7 +13,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.VERIFICATION_CANCELED: "The verification was ended early",
     EventType.VERIFICATION_EXPIRED: "Nobody typed the right code in time",
     EventType.VERIFICATION_LOCKED: "All attempts were used up by wrong codes",
-    EventType.VERIFICATION_UNDELIVERABLE: "No message could be delivered",
+    EventType.VERIFICATION_UNDELIVERABLE: "Nothing more will be sent",
     EventType.NOTICE_CREATED: "An app asked to tell the person something",
     EventType.NOTICE_CANCELED: "The notice was taken back",
     EventType.NOTICE_ENDED: "The notice is over",
@@ -30,9 +31,17 @@ EVENTS: Mapping[EventType, str] = {
     EventType.GUARD_BLOCKED: "The guard refused to send",
     EventType.GUARD_TRIPPED: "The guard blocks from now on",
     EventType.GUARD_RELEASED: "A block of the guard ended",
+    EventType.SENDER_QUARANTINED: "The sender's messages fail more than usual here: it is tried last for now",
+    EventType.SENDER_RETURNED: "The sender has its place again",
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
     EventType.TRAIL_ARCHIVED: "Older events went into an archive",
+    EventType.APP_CREATED: "An app was created",
+    EventType.APP_CHANGED: "An app was changed",
+    EventType.APP_DELETED: "An app was deleted, and its keys revoked",
+    EventType.KEY_CREATED: "An API key was made",
+    EventType.KEY_ROTATED: "An API key got a new secret",
+    EventType.KEY_REVOKED: "An API key was revoked",
     EventType.STORE_MIGRATED: "The data was brought to a newer layout",
     EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
@@ -54,6 +63,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.NUMBER_TYPE_NOT_ALLOWED: "no message may go to numbers of this type",
     Reason.SUSPECTED_FRAUD: "too few codes sent to such numbers are ever typed: suspected SMS pumping",
     Reason.RATE_LIMITED: "a limit is used up",
+    Reason.TEST_NUMBER: "it is a test number, which gets no message",
     Reason.DELIVERED: "the message was reported as delivered",
     Reason.AWAITING_REPORT: "its report is awaited",
     Reason.SCHEDULED: "it is to leave later",
@@ -63,6 +73,24 @@ REASONS: Mapping[Reason, str] = {
     Reason.APPROVED: "the right code was typed",
     Reason.CANCELED: "the app ended it",
     Reason.SUPERSEDED: "a newer verification took its place",
+}
+STATUSES: Mapping[DeliveryStatus, str] = {
+    DeliveryStatus.QUEUED: "queued by Telnyx",
+    DeliveryStatus.SENT: "handed to the carrier",
+    DeliveryStatus.DELIVERED: "delivered",
+    DeliveryStatus.DELIVERY_UNCONFIRMED: "nobody confirmed that it arrived",
+    DeliveryStatus.DELIVERY_FAILED: "not delivered",
+    DeliveryStatus.SENDING_FAILED: "could not be sent",
+}
+WHYS: Mapping[Why, str] = {
+    Why.CONFIGURED: "as configured",
+    Why.CONVERSION: "by how many of its codes are typed in, and its price",
+    Why.EXPLORATION: "to learn how it does here",
+    Why.STICKY: "the person's last code came through it",
+    Why.TRIAL: "to see whether it is well again",
+    Why.QUARANTINED: "last, for its messages fail more than usual",
+    Why.REQUESTED: "as the app asked",
+    Why.FIXED: "the configuration fixes it",
 }
 _OF_A_MESSAGE = {
     EventType.DELIVERY_ACCEPTED,
@@ -80,14 +108,38 @@ def explain(event: Mapping[str, Any]) -> str:
         reason = None
     said = EVENTS[EventType(kind)] if kind in set(EventType) else str(kind)
     because = REASONS[Reason(reason)] if reason in set(Reason) else reason
-    details = [
-        str(event[name]) for name in ("status", "sender", "limit") if event.get(name) is not None
-    ]
-    codes = [str(error.get("code")) for error in event.get("errors") or ()]
-    if codes:
-        details.append(f"Telnyx error {', '.join(codes)}")
+    details = _details(event)
     return (
         said
         + (f" ({', '.join(details)})" if details else "")
         + (f", because {because}" if because else "")
     )
+
+
+def _details(event: Mapping[str, Any]) -> list[str]:
+    details = []
+    if event.get("delivery") is not None:
+        details.append(f"message {event['delivery']}")
+    status = event.get("status")
+    if status is not None:
+        details.append(STATUSES[DeliveryStatus(status)] if status in STATUSES else str(status))
+    details += [str(event[name]) for name in ("sender", "limit") if event.get(name) is not None]
+    if (left := event.get("attempts_remaining")) is not None:
+        details.append(f"attempts left: {left}")
+    if event.get("order"):
+        details.append("senders in order: " + "; ".join(map(_explain_place, event["order"])))
+    details += [
+        f"Telnyx error {error.get('code')}: {error.get('title')}"
+        for error in event.get("errors") or ()
+    ]
+    return details
+
+
+def _explain_place(place: Mapping[str, Any]) -> str:
+    why = place.get("why")
+    said = WHYS[Why(why)] if why in set(Why) else str(why)
+    if "failing" in place:
+        said += f" ({place['failing']:.0%} of them)"
+    elif "proven" in place:
+        said += f" ({place['proven']:.0%} typed in)"
+    return f"{place.get('sender')}, {said}"

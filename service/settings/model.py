@@ -15,12 +15,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.domain.app import MAX_NAME, Ground
 from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, complete_notice, compose_notice
 from service.domain.opt_out_scope import Rule, Scopes
+from service.domain.ordering import OrderingPolicy
 from service.domain.plan import Route
 from service.domain.rules import Action, Rules
 from service.domain.text import TextError
@@ -41,6 +43,7 @@ from service.settings.sections import (
     NoticeName,
     NumbersSection,
     OptOutsSection,
+    OrderingSection,
     RedisSection,
     RouteSection,
     SenderSection,
@@ -53,8 +56,6 @@ from service.telnyx.autoresponses import Configured
 from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
-
-_MAX_APP_NAME = 40
 
 
 def _fits_a_header(key: SecretStr) -> SecretStr:
@@ -70,7 +71,7 @@ def _can_stand_in_a_text(name: str) -> str:
 
 
 _AppName = Annotated[
-    str, Field(min_length=1, max_length=_MAX_APP_NAME), AfterValidator(_can_stand_in_a_text)
+    str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_can_stand_in_a_text)
 ]
 _TelnyxKey = Annotated[
     SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
@@ -105,6 +106,9 @@ class Settings(BaseSettings):
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     uniform_answers: bool = False
     """Starts, resends and codes are answered alike, whatever is known of the recipient."""
+    adaptive: bool = False
+    """The order of senders follows what is proven of them, see ``[ordering]``."""
+    ordering: OrderingSection = OrderingSection()
     codes: CodesSection = CodesSection()
     texts: TextsSection = TextsSection()
     limits: LimitsSection = LimitsSection()
@@ -188,7 +192,7 @@ class Settings(BaseSettings):
 
     def _notice_faults(self, stop_texts: dict[str, str]) -> list[str]:
         faults = []
-        for event, text in {**NOTICE_TEXTS, **self.notices}.items():
+        for event, text in self.notice_texts().items():
             try:
                 notice = compose_notice(text, self.app_name)
             except NoticeTextError as error:
@@ -245,8 +249,17 @@ class Settings(BaseSettings):
         return _texts(self.app_name, self.texts, self.codes)
 
     def notice_texts(self) -> dict[str, str]:
-        texts = {**NOTICE_TEXTS, **self.notices}
-        return {event: compose_notice(text, self.app_name) for event, text in texts.items()}
+        """By event, with ``{app}`` in them."""
+        return {**NOTICE_TEXTS, **self.notices}
+
+    def ground(self) -> Ground:
+        return Ground(
+            senders=self.routing().senders,
+            texts=self.texts_(),
+            notices=self.notice_texts(),
+            callbacks=self.callbacks.rules(),
+            alphabet=self.codes.alphabet,
+        )
 
     def limits_(self) -> Limits:
         section = self.limits
@@ -269,10 +282,15 @@ class Settings(BaseSettings):
     def routing(self) -> Routing:
         return Routing(
             senders={name: section.sender(name) for name, section in self.senders.items()},
-            routes=[Route(frozenset(r.countries), tuple(r.plan)) for r in self.routes],
+            routes=[Route(frozenset(r.countries), tuple(r.plan), r.fixed) for r in self.routes],
             attempts=self.codes.attempts,
             resend_after=milliseconds(self.codes.resend_after),
+            code_length=self.codes.length,
+            ttl=milliseconds(self.codes.ttl),
         )
+
+    def ordering_policy(self) -> OrderingPolicy:
+        return self.ordering.policy(adaptive=self.adaptive)
 
     def hash_cost(self) -> HashCost:
         return HASH_PROFILES[self.hash.profile]

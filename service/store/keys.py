@@ -110,9 +110,9 @@ class RecipientKeys:
     def active(self) -> str:
         return f"{self.prefix}a:{self.recipient_id}"
 
-    @property
-    def limit(self) -> str:
-        return f"{self.prefix}l:{self.recipient_id}:recipient"
+    def limit(self, app: str = "") -> str:
+        """The recipient's limit; with ``app`` the one that this app counts for itself."""
+        return f"{self.prefix}l:{self.recipient_id}:recipient{app and ':'}{app}"
 
     @property
     def due(self) -> str:
@@ -129,6 +129,10 @@ class RecipientKeys:
     def known(self, app: str) -> str:
         """The clients that were approved for the app; ``count_attempt.lua`` builds the same name."""
         return f"{self.prefix}k:{self.recipient_id}:{app}"
+
+    def last_sender(self, app: str) -> str:
+        """Through which sender the code came that was proven last for the app."""
+        return f"{self.prefix}y:{self.recipient_id}:{app}"
 
     @property
     def pseudonym(self) -> str:
@@ -226,8 +230,14 @@ API_KEYS = "cs:api-keys"
 
 API_KEYS_USED = "cs:api-keys-used"
 """One hash: key id -> when it was last used. Apart, so that no use can undo a change of the key."""
+APPS = f"{prefix(0)}apps"
+"""One hash: app -> its definition. In partition 00, whose audit trail says who changed it."""
 BREAKERS = f"{prefix(0)}breakers:all"
 """Every open breaker, with all that is known of it."""
+QUARANTINES = f"{prefix(0)}quarantines"
+"""The senders whose failures spike, by country."""
+QUARANTINE_LEASE = f"{prefix(0)}quarantines:lease"
+"""Held by the process that judges them."""
 SYNC = f"{prefix(0)}sync"
 """How far the sync with Telnyx's list of opt-outs came, and the lease of who is at it."""
 SYNC_LEASE = f"{prefix(0)}sync:lease"

@@ -89,6 +89,8 @@ def dump_base(v: Verification) -> tuple[str, str]:
     """The fields ``base`` and ``more``."""
     base = {name: getattr(v, name) for name in _BASE_FIELDS if getattr(v, name) is not None}
     base |= {"plan": [s.name for s in v.plan], "metadata": dict(v.metadata)}
+    if v.test:
+        base["test"] = True
     if v.alphabet is not Alphabet.DIGITS:
         base["alphabet"] = v.alphabet
     if v.clients:
@@ -99,6 +101,8 @@ def dump_base(v: Verification) -> tuple[str, str]:
         base["transaction"] = v.transaction
     if v.notice is not None:
         base["notice"] = v.notice
+    if v.chosen:
+        base["chosen"] = True
     return _apart(base, _BASE_OF_LAYOUT_1)
 
 

@@ -102,13 +102,16 @@ class VerificationStore:
         retention: int,
         budget: GuessBudget = GuessBudget(),  # noqa: B008 - frozen
         uniform: bool = False,
+        keep_sender: int = 0,
     ) -> None:
+        """``keep_sender``: how long (milliseconds) it is remembered through whom a person's code came."""
         self._connection = connection
         self._scripts = scripts
         self._senders = senders
         self._lease = lease
         self._retention = retention
         self._uniform = "1" if uniform else ""
+        self._keep_sender = keep_sender
         limit = budget.limit
         self._budget = f"{limit.count}/{limit.seconds}/{budget.reserve}"
 
@@ -124,6 +127,8 @@ class VerificationStore:
         salt: bytes,
         windows: Sequence[Limit],
         *,
+        limit_app: str = "",
+        digest: bytes = b"",
         event: Event,
         superseded: Event,
         blocked: Event,
@@ -133,7 +138,8 @@ class VerificationStore:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
         least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. The ``first``
         delivery is begun in the same step: it is in the claim's verification then, and only then may be
-        sent."""
+        sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
+        number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
         lease, (base, more) = secrets.token_hex(8), dump_base(v)
         since = first.delivery.begun_at if first else v.created_at
@@ -148,7 +154,7 @@ class VerificationStore:
                 # A notice takes the place of nothing.
                 "pending": of_recipient.pending(v.app, v.id if v.notice else v.purpose),
                 "opt_out": of_recipient.opt_out,
-                "limit": of_recipient.limit,
+                "limit": of_recipient.limit(limit_app),
                 "guesses": of_recipient.guesses(v.app),
                 "known": of_recipient.known(v.app),
                 "breakers": f"{k.prefix}breakers",
@@ -178,7 +184,7 @@ class VerificationStore:
                 "uniform": "" if v.notice else self._uniform,
                 "withheld": v.withheld or "",
                 "delivery": dump_delivery(first.delivery) if first else "",
-                "digest": first.digest.hex() if first else "",
+                "digest": (first.digest if first else digest).hex(),
                 "routes": " ".join(first.routes) if first else "",
                 "begun_event": dump(first.event) if first else "",
             },
@@ -417,7 +423,11 @@ class VerificationStore:
         return await self._scripts.run(
             "settle_attempt",
             _closing_keys(VerificationKeys(v.id), v.recipient_id)
-            | {"guesses": of_recipient.guesses(v.app), "known": of_recipient.known(v.app)},
+            | {
+                "guesses": of_recipient.guesses(v.app),
+                "known": of_recipient.known(v.app),
+                "last_sender": of_recipient.last_sender(v.app),
+            },
             {
                 "id": v.id,
                 "now": now,
@@ -426,6 +436,7 @@ class VerificationStore:
                 "clients": ",".join(v.clients),
                 "most_clients": MOST_CLIENTS,
                 "keep_clients": KEEP_CLIENTS,
+                "keep_sender": self._keep_sender,
                 "budget": self._budget,
                 "approved_event": approved,
                 "rejected_event": rejected,

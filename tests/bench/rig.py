@@ -101,7 +101,8 @@ async def rig(profile: str) -> AsyncIterator[Rig]:
         }
         argv = [sys.executable, "-m", "service", "serve", "--config", str(config)]
         begun = time.perf_counter()
-        service = spawn([*argv, "--port", str(port)], env=environment)
+        said = Path(folder) / "service.log"
+        service = spawn([*argv, "--port", str(port)], env=environment, log=said)
         found = Rig(
             port,
             valkey.url,
@@ -110,7 +111,7 @@ async def rig(profile: str) -> AsyncIterator[Rig]:
             bytes(signing),
         )
         try:
-            await _until_ready(port, service)
+            await _until_ready(port, service, said)
             found.ready_after = time.perf_counter() - begun
             yield found
         finally:
@@ -120,7 +121,7 @@ async def rig(profile: str) -> AsyncIterator[Rig]:
             valkey.stop()
 
 
-async def _until_ready(port: int, service: "subprocess.Popen[bytes]") -> None:
+async def _until_ready(port: int, service: "subprocess.Popen[bytes]", said: Path) -> None:
     deadline = time.perf_counter() + _READY
     while time.perf_counter() < deadline and service.poll() is None:
         try:
@@ -132,4 +133,5 @@ async def _until_ready(port: int, service: "subprocess.Popen[bytes]") -> None:
         if status == _READY_STATUS:
             return
         await asyncio.sleep(0.02)
-    raise RuntimeError("the service did not become ready")
+    words = await asyncio.to_thread(said.read_text, encoding="utf-8")
+    raise RuntimeError(f"the service did not become ready: {words}")

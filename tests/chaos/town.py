@@ -63,7 +63,7 @@ class Process:
                     return False
 
         if self.url is not None:
-            await eventually(answers, patience=30)
+            await eventually(answers, patience=90)
 
     async def kill(self) -> None:
         self.ends += 1

@@ -12,6 +12,7 @@ from service.doctor.account import check_account, check_profiles, judge_failure
 from service.doctor.finding import Finding, Level
 from service.doctor.hashing import Speed, check_codes, check_hashing, measure, search_cost
 from service.doctor.store import (
+    check_apps,
     check_clock,
     check_layout,
     check_lookup,
@@ -21,6 +22,7 @@ from service.doctor.store import (
     check_tls,
 )
 from service.doctor.webhook import check_webhook
+from service.domain.app import App, FixedCode
 from service.domain.code import HASH_PROFILES, Alphabet, HashCost
 from service.domain.keyring import Keyring
 from service.settings import SettingsError
@@ -135,6 +137,14 @@ def test_another_layout_is_seen() -> None:
     before = check_layout({"layout": str(LAYOUT - 1), "partitions": "64"})
     assert before.level is Level.WARN
     assert "countersign migrate run" in before.todo
+
+
+def test_test_numbers_are_warned_of() -> None:
+    assert check_apps([App(id="default")]).level is Level.OK
+    tested = App(id="shop", test_numbers={"0" * 32: FixedCode("+1********99", "")})
+    found = check_apps([App(id="default"), tested])
+    assert found.level is Level.WARN
+    assert "shop (1)" in found.says
 
 
 def test_a_keyring_of_other_data_is_seen() -> None:
