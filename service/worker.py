@@ -65,6 +65,7 @@ class Worker:
         """Advance all that is due now; gives how many there were."""
         now = self._clock.now()
         due = await self._store.due(now)
+        self._metrics.overdue(max((now - deadline for _, deadline in due), default=0))
         limit = asyncio.Semaphore(_MOST_AT_ONCE)
 
         async def advance(id_: str, deadline: int) -> None:

@@ -18,7 +18,7 @@ settings.register_profile("fuzz", max_examples=1_000, deadline=None)
 settings.load_profile("everyday")
 
 _LONGEST = {"e2e", "test_magic_numbers", "test_inbox_page", "test_opt_out_sync"}
-PERMANENT = ("audit", "chain", "links", "checkpoints", "due", "migrated", "oo", "o:", "out")
+PERMANENT = ("apps", "audit", "chain", "links", "checkpoints", "due", "migrated", "oo", "o:", "out")
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from service.api import operations, problems
+from service.api.apps import Apps
 from service.api.audit import Audit
 from service.api.notices import Notices
 from service.api.opt_outs import OptOuts
@@ -30,6 +31,7 @@ _REQUESTS = (
     OptOuts,
     Stats,
     Audit,
+    Apps,
     Webhooks,
     operations.explain_problem,
     publish_keys,

@@ -11,7 +11,7 @@ from litestar.response import Stream
 from pydantic import BaseModel, ConfigDict
 
 from service.api.auth import caller, requires
-from service.api.body import answer
+from service.api.body import Instant, answer
 from service.api.parts import Parts
 from service.domain.audit import EventType
 from service.domain.chain import audit_public_keys
@@ -36,7 +36,7 @@ class EventAnswer(BaseModel):
 
     id: str
     type: str
-    at: str
+    at: Instant
     sealed: bool
 
 

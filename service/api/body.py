@@ -1,11 +1,11 @@
 """Request bodies read into models, and models written as answers; every fault is named by its pointer."""
 
 import asyncio
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from litestar import Request, Response
 from litestar.enums import MediaType
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.domain.errors import FieldError, InvalidRequestError
 
@@ -13,6 +13,10 @@ READ_TIMEOUT = 10.0
 """Seconds in which a body must have come: no server in front of us limits a slow one."""
 
 M = TypeVar("M", bound=BaseModel)
+
+
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""A time as it is answered: RFC 3339, UTC."""
 
 
 class RequestModel(BaseModel):
@@ -41,7 +45,12 @@ async def read_body(request: Request[Any, Any, Any], model: type[M]) -> M:
     try:
         return model.model_validate_json(await read_raw(request))
     except ValidationError as error:
-        raise InvalidRequestError([_field_error(fault) for fault in _faults(error)]) from None
+        raise InvalidRequestError(faults_of(error)) from None
+
+
+def faults_of(error: ValidationError) -> list[FieldError]:
+    """What a model found wrong, each at its JSON pointer; values are never repeated."""
+    return [_field_error(fault) for fault in _faults(error)]
 
 
 def answer(

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from pydantic import AwareDatetime, Field
 
 from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body
+from service.api.body import Instant, RequestModel, answer, read_body
 from service.api.parts import Parts
 from service.api.verifications import (
     DeliveryAnswer,
@@ -49,8 +49,8 @@ class NoticeAnswer(RequestModel):
     event: str
     to: str
     country: str
-    created_at: str
-    send_at: str | None
+    created_at: Instant
+    send_at: Instant | None
     deliveries: list[DeliveryAnswer]
     metadata: dict[str, str]
 

@@ -17,11 +17,52 @@ from pydantic.json_schema import models_json_schema
 
 from service.api.audit import NDJSON
 from service.api.callbacks import WEBHOOKS
-from service.api.problems import MEDIA_TYPE, PROBLEMS, TYPE_BASE
+from service.api.examples import ANSWERS, BODIES
+from service.api.problem_schemas import RETRY_LATER, problem_examples, problem_schemas, schema_name
+from service.api.problems import MEDIA_TYPE, PROBLEMS
+from service.domain.app import APP_PATTERN
 from service.domain.audit import EventType
 
 Document = dict[str, Any]
-_SCHEMAS = "#/components/schemas/"
+_SCHEMAS, _EXAMPLES, _HEADERS = (
+    f"#/components/{kind}/" for kind in ("schemas", "examples", "headers")
+)
+_TAGS = {
+    "verifications": "Start, verify, resend, cancel: the calls of a login flow.",
+    "notices": "Security notices: what changed in a person's account.",
+    "opt-outs": "Who asked for no more messages.",
+    "audit": "The trail: every transition, sealed into signed chains.",
+    "statistics": "What became of messages and of verifications, by the hour.",
+    "callbacks": "What the service tells an app's callback URL.",
+    "webhooks": "What Telnyx tells the service, signed by it; nobody else calls these.",
+    "operations": "Health, metrics, and this document; no key is needed.",
+}
+_RESPONSE_HEADERS = {
+    "Retry-After": {
+        "description": "Seconds after which the same request can succeed.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Location": {"description": "Where it can be read.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "Given where an earlier request with this Idempotency-Key was answered so.",
+        "schema": {"const": "true"},
+    },
+    "RateLimit": {
+        "description": "What is left of the caller's own limits (draft-ietf-httpapi-ratelimit-headers-10).",
+        "schema": {"type": "string", "examples": ['"app";r=99;t=30']},
+    },
+    "RateLimit-Policy": {
+        "description": "The caller's own limits and their windows (draft-ietf-httpapi-ratelimit-headers-10).",
+        "schema": {"type": "string", "examples": ['"app";q=100;w=60']},
+    },
+}
+_DESCRIPTION = """\
+Two calls make a login: start a verification, which sends a code to a phone, and verify what the person typed.
+
+Every error is RFC 9457 problem details; its `type` ends in a stable slug, and `/problems/{slug}` explains it.
+Give an `Idempotency-Key` with what sends a message, and a retry never sends a second one. Times are RFC 3339.
+Ignore members, words and problem types that you do not know: later versions may add some.
+"""
 
 
 def _text(pattern: str, **more: object) -> Document:
@@ -94,6 +135,8 @@ _PARAMETERS = {
 
 
 _PATH_PARAMETERS = {
+    "app_id": _text(APP_PATTERN, examples=["shop"]),
+    "key_id": _text("^[0-9a-f]{12}$", examples=["0123456789ab"]),
     "verification_id": _text("^ver_[0-9]{2}[0-9a-f]{32}$"),
     "notice_id": _text("^ntc_[0-9]{2}[0-9a-f]{32}$"),
     "number": _text(r"^\+[1-9][0-9]{6,14}$", examples=["+12025550123"]),
@@ -107,6 +150,14 @@ _IDEMPOTENCY_KEY = {
     "hours the same key and body give the same verification, or the same final refusal, and send nothing.",
     "schema": _text(r'^("([ !#-\[\]-~]|\\["\\]){1,255}"( *;[ -~]*)?|[!#-\[\]-~]{1,255})$'),
 }
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of the state that this is meant for, or * for any. Without it no definition is "
+    "replaced.",
+    "schema": _text(r'^([*]|(W/)?"[!#-~]{1,64}")$'),
+}
+_ETAG = {"description": "Names this state, for If-Match.", "schema": {"type": "string"}}
 _WEBHOOK_HEADERS = [
     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
     for name in ("telnyx-signature-ed25519", "telnyx-timestamp")
@@ -122,6 +173,9 @@ def to_document(app: Litestar) -> Document:
         for role in ("body", "answer")
         if role in handler.opt
     }
+    slugs = sorted(
+        {s for _, _, h in handlers for found in _by_status(h.opt).values() for s in found}
+    )
     paths: Document = {}
     for path, method, handler in handlers:
         paths.setdefault(path, {})[method] = _operation(path, handler)
@@ -131,9 +185,15 @@ def to_document(app: Litestar) -> Document:
             "title": "Countersign",
             "version": metadata.version("countersign"),
             "summary": "Two-factor authentication over Telnyx Messaging, self-hosted.",
+            "description": _DESCRIPTION,
+            "contact": {"name": "The Countersign authors"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [
+            {"url": "/", "description": "Where this document is read."},
+            {"url": "http://127.0.0.1:8000", "description": "What `make run` starts."},
+        ],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "security": [{"apiKey": []}],
         "paths": paths,
         "webhooks": WEBHOOKS,
@@ -142,10 +202,13 @@ def to_document(app: Litestar) -> Document:
                 "apiKey": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "cs_<key id>_<secret>, made by: countersign keys create",
+                    "bearerFormat": "cs_<key id>_<secret>",
+                    "description": "An API key, made by: countersign keys create",
                 }
             },
-            "schemas": _schemas(models) | {"Problem": _problem_schema()},
+            "schemas": _schemas(models) | problem_schemas(slugs),
+            "examples": problem_examples(slugs),
+            "headers": _RESPONSE_HEADERS,
         },
     }
 
@@ -180,18 +243,19 @@ def _operation(path: str, handler: HTTPRouteHandler) -> Document:
     operation: Document = {
         "operationId": handler.operation_id,
         "summary": handler.summary,
-        "tags": sorted(handler.tags or []),
+        "tags": sorted({tag for layer in handler.ownership_layers for tag in layer.tags or ()}),
         "parameters": _parameters(path, opt),
         "responses": _responses(handler),
     }
     if "scope" in opt:
         operation["description"] = f"Needs the scope `{opt['scope']}`."
     else:
+        operation["description"] = opt.get("about", "Needs no API key.")
         operation["security"] = []
     if "body" in opt:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _ref(opt["body"])}},
+            "content": {"application/json": _media(opt["body"], BODIES.get(opt["body"]))},
         }
     return operation
 
@@ -205,6 +269,8 @@ def _parameters(path: str, opt: Document) -> list[Document]:
     parameters += [_PARAMETERS[name] for name in opt.get("query", ())]
     if opt.get("idempotent"):
         parameters.append(_IDEMPOTENCY_KEY)
+    if opt.get("if_match"):
+        parameters.append(_IF_MATCH)
     if path.startswith("/webhooks/"):
         parameters += _WEBHOOK_HEADERS
     return parameters
@@ -214,20 +280,60 @@ def _responses(handler: HTTPRouteHandler) -> Document:
     opt = handler.opt
     success: Document = {"description": handler.summary or ""}
     if "answer" in opt:
-        success["content"] = {"application/json": {"schema": _ref(opt["answer"])}}
-    if opt.get("ndjson"):
-        success["content"][NDJSON] = {"schema": {"type": "string"}}
+        example = ANSWERS.get(opt["answer"])
+        value = None if example is None else json.loads(example.model_dump_json())
+        success["content"] = {"application/json": _media(opt["answer"], value)}
+        if opt.get("ndjson"):
+            success["content"][NDJSON] = _ndjson(value)
+    elif "content" in opt:
+        success["content"] = opt["content"]
+    if handler.status_code == 201:
+        success["headers"] = _headers(set(_RESPONSE_HEADERS) - {"Retry-After"})
+    if opt.get("etag"):
+        success.setdefault("headers", {})["ETag"] = _ETAG
     responses: Document = {str(handler.status_code): success}
+    if opt.get("creates"):
+        responses["201"] = success
     for status, slugs in sorted(_by_status(opt).items()):
-        responses[str(status)] = {
-            "description": "; ".join(f"`{slug}`: {PROBLEMS[slug][1]}" for slug in slugs),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
-        }
+        responses[str(status)] = _refusal(slugs)
     return responses
 
 
+def _refusal(slugs: list[str]) -> Document:
+    schemas = [{"$ref": _SCHEMAS + schema_name(slug)} for slug in slugs]
+    refusal: Document = {
+        "description": "; ".join(f"`{slug}`: {PROBLEMS[slug][1]}" for slug in slugs),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
+                "examples": {slug: {"$ref": _EXAMPLES + schema_name(slug)} for slug in slugs},
+            }
+        },
+    }
+    if RETRY_LATER & set(slugs):
+        refusal["headers"] = _headers({"Retry-After"})
+    return refusal
+
+
+def _headers(names: Iterable[str]) -> Document:
+    return {name: {"$ref": _HEADERS + name} for name in sorted(names)}
+
+
+def _media(model: type[BaseModel], example: object) -> Document:
+    media: Document = {"schema": _ref(model)}
+    return media if example is None else media | {"example": example}
+
+
+def _ndjson(page: Any) -> Document:
+    lines = "".join(json.dumps(event) + "\n" for event in page["events"])
+    return {
+        "schema": {"type": "string", "description": "An EventAnswer in each line."},
+        "example": lines,
+    }
+
+
 def _by_status(opt: Document) -> dict[int, list[str]]:
-    slugs = list(opt.get("problems", ()))
+    slugs = ["internal-error", *opt.get("problems", ())]
     if "scope" in opt:
         slugs += ["unauthorized", "forbidden", "rate-limited", "unavailable"]
     if "body" in opt:
@@ -248,31 +354,3 @@ def _schemas(models: Iterable[type[BaseModel]]) -> Document:
         [(model, "validation") for model in ordered], ref_template=_SCHEMAS + "{model}"
     )
     return dict(schema["$defs"])
-
-
-def _problem_schema() -> Document:
-    return {
-        "title": "Problem",
-        "description": "RFC 9457 problem details; further members stand beside these.",
-        "type": "object",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": {"type": "string", "enum": [TYPE_BASE + slug for slug in sorted(PROBLEMS)]},
-            "title": {"type": "string"},
-            "status": {
-                "type": ["integer", "string"],
-                "description": "The HTTP status; in verification-closed the verification's status.",
-            },
-            "detail": {"type": "string"},
-            "limit": {"type": "string", "description": "rate-limited: which limit"},
-            "errors": {
-                "type": "array",
-                "description": "invalid-request: every fault found",
-                "items": {
-                    "type": "object",
-                    "required": ["pointer", "detail"],
-                    "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-                },
-            },
-        },
-    }

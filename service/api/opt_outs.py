@@ -9,10 +9,11 @@ from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
 from service.api.auth import caller, requires
-from service.api.body import answer
+from service.api.body import Instant, answer
 from service.api.parts import Parts
 from service.domain.errors import InvalidRequestError, NotFoundError
 from service.domain.instant import rfc3339
+from service.domain.opt_out_scope import concerns
 from service.domain.recipient import InvalidNumberError, Recipient, parse_recipient
 from service.store.api_keys import Scope
 from service.store.recipients import OptOut
@@ -25,12 +26,13 @@ class OptOutAnswer(BaseModel):
     """A recorded opt-out; ``source``: ``inbound`` (a STOP), ``telnyx`` (its refusal, its list) or ``api``."""
 
     number: str
-    since: str
+    since: Instant
     source: str
 
 
 class OptOutsAnswer(BaseModel):
-    """A page; ``next_cursor`` is null after the last."""
+    """A page; ``next_cursor`` is null after the last. What is another app's own is left out, so a page may be
+    short; with the scope ``admin`` beside ``opt-outs`` it is there."""
 
     opt_outs: list[OptOutAnswer]
     next_cursor: str | None
@@ -50,12 +52,21 @@ class OptOuts(Controller):
         opt={"answer": OptOutsAnswer, "query": ("cursor",), "problems": ("invalid-request",)},
     )
     async def page(
-        self, parts: NamedDependency[Parts], cursor: FromQuery[str | None] = None
+        self,
+        request: Request[Any, Any, Any],
+        parts: NamedDependency[Parts],
+        cursor: FromQuery[str | None] = None,
     ) -> Response[bytes]:
+        key = caller(request)
         found = await parts.recipients.list_opt_outs(_cursor(cursor), _PAGE)
+        seen = [
+            entry
+            for entry in found.items
+            if Scope.ADMIN in key.scopes or concerns(entry.scope, key.app)
+        ]
         following = None if found.next is None else f"{found.next[0]}.{found.next[1]}"
         return answer(
-            OptOutsAnswer(opt_outs=[_model(entry) for entry in found.items], next_cursor=following)
+            OptOutsAnswer(opt_outs=[_model(entry) for entry in seen], next_cursor=following)
         )
 
     @get(

@@ -10,6 +10,8 @@ from service.clock import Clock
 from service.domain.callback import CallbackRules
 from service.domain.code import Alphabet
 from service.domain.keyring import Keyring
+from service.flow.api_keys import ApiKeys
+from service.flow.apps import Apps
 from service.flow.facts import Facts
 from service.flow.notices import Notices
 from service.flow.start import Start
@@ -29,26 +31,25 @@ from service.telemetry import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Handed to each controller. ``ttl`` (seconds) and ``code_length`` are a start's defaults; ``alphabet``
-    is that of every new code."""
+    """Handed to each controller. ``alphabet`` is that of every new code."""
 
     start: Start
     verify: Verify
     facts: Facts
     notices: Notices
+    apps: Apps
     recipients: RecipientStore
     stats: StatsStore
     trail: TrailStore
     people: PeopleStore
     chain: ChainStore
     api_keys: ApiKeyStore
+    keys: ApiKeys
     key_limits: KeyLimits
     connection: Connection
     public_keys: Sequence[VerifyKey]
     keyring: Keyring
-    code_length: int
     alphabet: Alphabet
-    ttl: int
     callbacks: CallbackRules
     uniform_answers: bool
     sessions: SessionStore

@@ -28,10 +28,12 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "notice-closed": (409, "The notice cannot be taken back"),
     "verification-closed": (409, "The verification has ended"),
     "idempotency-in-progress": (409, "The first request is still at work"),
+    "app-changed": (412, "Somebody else changed the app"),
     "payload-too-large": (413, "The body is too large"),
     "invalid-request": (422, "The request is not valid"),
     "transaction-mismatch": (422, "The code approves another transaction"),
     "idempotency-mismatch": (422, "The Idempotency-Key was used with another body"),
+    "app-exists": (428, "The app is there already"),
     "rate-limited": (429, "A limit is used up"),
     "resend-too-soon": (429, "Too soon for another message"),
     "internal-error": (500, "Internal error"),
@@ -56,18 +58,26 @@ _DETAILS = {
 log = structlog.get_logger(__name__)
 
 
+def to_document(
+    slug: str, detail: str | None = None, members: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """A problem document. Members of the error stand beside the standard ones, ``status`` in its place."""
+    status, title = PROBLEMS[slug]
+    said = detail or _DETAILS.get(slug, f"{title}.")
+    document = {"type": TYPE_BASE + slug, "title": title, "status": status, "detail": said}
+    return document | dict(members or {})
+
+
 def problem(
     slug: str,
     detail: str,
     members: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    """A problem document. Members of the error stand beside the standard ones."""
-    status, title = PROBLEMS[slug]
-    document = {"type": TYPE_BASE + slug, "title": title, "status": status, "detail": detail}
+    """A problem document as an answer."""
     return Response(
-        json.dumps(document | dict(members or {})).encode(),
-        status_code=status,
+        json.dumps(to_document(slug, detail, members)).encode(),
+        status_code=PROBLEMS[slug][0],
         media_type=MEDIA_TYPE,
         headers=dict(headers or {}) | {"cache-control": "no-store"},
     )

@@ -10,7 +10,7 @@ from litestar.params import FromQuery
 from pydantic import BaseModel
 
 from service.api.auth import caller, requires
-from service.api.body import answer
+from service.api.body import Instant, answer
 from service.api.parts import Parts
 from service.domain.errors import InvalidRequestError
 from service.domain.instant import rfc3339
@@ -50,7 +50,7 @@ class DeliveriesRow(BaseModel):
     country: str | None = None
     sender: str | None = None
     carrier: str | None = None
-    hour: str | None = None
+    hour: Instant | None = None
     sent: int
     rejected: int
     delivered: int
@@ -68,7 +68,7 @@ class DeliveriesAnswer(BaseModel):
     """``since``: the window's first hour. Rows of the most messages come first."""
 
     window: str
-    since: str
+    since: Instant
     rows: list[DeliveriesRow]
 
 
@@ -76,7 +76,7 @@ class FunnelRow(BaseModel):
     """What became of the verifications started in an hour. ``accepted``: Telnyx took a message;
     ``delivered``: one was reported delivered. ``fallbacks`` and ``blocked`` by reason or rule."""
 
-    hour: str
+    hour: Instant
     started: int
     accepted: int
     delivered: int
@@ -94,7 +94,7 @@ class FunnelAnswer(BaseModel):
     """Oldest hour first; hours without any are left out."""
 
     window: str
-    since: str
+    since: Instant
     rows: list[FunnelRow]
 
 
@@ -124,7 +124,12 @@ class Stats(Controller):
         groups = _groups(group_by)
         first, last = _hours(window, parts.clock.now())
         detail = Detail.CARRIERS if "carrier" in groups else Detail.SENDERS
-        found = await parts.stats.hours(range(first, last + 1), detail)
+        hours = range(first, last + 1)
+        found = (
+            await parts.stats.hours(hours, detail)
+            if "hour" in groups
+            else {first: await parts.stats.together(hours, detail)}
+        )
         seen = _seen(caller(request), app)
 
         rows = delivery_rows(found, groups, seen)

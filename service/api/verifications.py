@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body
+from service.api.body import Instant, RequestModel, answer, read_body
 from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
 from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
@@ -229,9 +229,18 @@ class DeliveryAnswer(RequestModel):
     message_id: str | None
     errors: list[ErrorAnswer]
     cost: CostAnswer | None
-    created_at: str
-    updated_at: str
+    created_at: Instant
+    updated_at: Instant
     proven: bool
+
+
+_IsTest = Annotated[
+    bool,
+    Field(
+        description="True, and there at all, for a test number of the app alone.",
+        exclude_if=lambda test: not test,
+    ),
+]
 
 
 class VerificationAnswer(RequestModel):
@@ -242,12 +251,13 @@ class VerificationAnswer(RequestModel):
     to: str
     country: str
     purpose: str
-    created_at: str
-    expires_at: str
-    resend_after: str
+    created_at: Instant
+    expires_at: Instant
+    resend_after: Instant
     attempts_remaining: int
     deliveries: list[DeliveryAnswer]
     metadata: dict[str, str]
+    test: _IsTest = False
 
 
 class VerdictAnswer(RequestModel):
@@ -264,8 +274,10 @@ class VerdictAnswer(RequestModel):
             description="A signed proof (JWS), only where the start gave a nonce; check it with "
             "/.well-known/jwks.json.",
             exclude_if=lambda proof: proof is None,
+            json_schema_extra=lambda schema: schema.pop("default"),
         ),
     ] = None
+    test: _IsTest = False
 
 
 class Verifications(Controller):
@@ -356,6 +368,7 @@ class Verifications(Controller):
                 attempts_remaining=verdict.attempts_remaining,
                 delivery=verdict.delivery,
                 proof=verdict.proof,
+                test=verdict.test,
             )
         )
 
@@ -411,9 +424,9 @@ def _start_request(body: StartBody, app: str, actor: str, parts: Parts) -> Start
         actor=actor,
         recipient=body.to,
         purpose=body.purpose,
-        code_length=body.code_length or parts.code_length,
+        code_length=body.code_length,
         alphabet=parts.alphabet,
-        ttl=(body.ttl or parts.ttl) * 1000,
+        ttl=None if body.ttl is None else body.ttl * 1000,
         senders=tuple(body.senders) if body.senders is not None else None,
         locale=body.locale,
         client_ip=body.client_ip,
@@ -462,6 +475,7 @@ def _answer(
         attempts_remaining=v.attempts_remaining,
         deliveries=[to_delivery_answer(d) for d in deliveries],
         metadata=dict(v.metadata),
+        test=v.test,
     )
     return answer(model, status, headers)
 

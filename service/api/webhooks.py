@@ -18,6 +18,8 @@ from service.domain.verification import Report
 from service.telnyx.webhook import InboundText, WebhookRefusedError, read_webhook
 
 MAX_BODY = 64 * 1024
+_PROBLEMS = ("unauthorized", "payload-too-large", "unavailable")
+_ABOUT = "Called by Telnyx, whose signature (Ed25519) is checked instead of a key."
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,7 @@ class Webhooks(Controller):
         operation_id="receiveReport",
         summary="A delivery report, at the address of its own message",
         status_code=200,
-        opt={"problems": ("unauthorized", "payload-too-large")},
+        opt={"problems": _PROBLEMS, "about": _ABOUT},
     )
     async def receive(
         self, request: Request[Any, Any, Any], ref: FromPath[str], parts: NamedDependency[Parts]
@@ -45,7 +47,7 @@ class Webhooks(Controller):
         operation_id="receiveEvent",
         summary="Events of the messaging profile: inbound texts",
         status_code=200,
-        opt={"problems": ("unauthorized", "payload-too-large")},
+        opt={"problems": _PROBLEMS, "about": _ABOUT},
     )
     async def receive_profile(
         self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 from service.cli.store import open_store
 from service.clock import SystemClock
+from service.domain.app import is_app
+from service.flow.api_keys import ApiKeys
 from service.store.api_keys import ApiKey, ApiKeyStore, KeyChangedError, Scope
 
-_APP = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
+_ACTOR = "operator"
 _DURATION = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 
@@ -26,14 +28,16 @@ async def open_keys() -> AsyncIterator[ApiKeyStore]:
 
 
 async def create_key(app: str, scopes: Sequence[str], expires: str | None) -> None:
-    if not _APP.fullmatch(app):
+    if not is_app(app):
         raise KeyCommandError("--app must be a slug: lower-case letters, digits, '-' and '_'")
     unknown = [scope for scope in scopes if scope not in set(Scope)]
     if unknown:
         raise KeyCommandError(f"--scope must be one of {', '.join(Scope)}")
     expires_at = _end("--expires", expires)
     async with open_keys() as store:
-        _, plain = await store.create(app, [Scope(scope) for scope in scopes], expires_at)
+        _, plain = await ApiKeys(store, SystemClock()).create(
+            app, [Scope(scope) for scope in scopes], expires_at, actor=_ACTOR
+        )
     print(plain)
 
 
@@ -41,7 +45,9 @@ async def rotate_key(key_id: str, overlap: str, expires: str | None) -> None:
     length, expires_at = _milliseconds("--overlap", overlap), _end("--expires", expires)
     async with open_keys() as store:
         try:
-            rotated = await store.rotate(key_id, length, expires_at)
+            rotated = await ApiKeys(store, SystemClock()).rotate(
+                key_id, length, expires_at, actor=_ACTOR
+            )
         except KeyChangedError:
             raise _changed() from None
     if rotated is None:
@@ -66,7 +72,7 @@ async def list_keys() -> None:
 async def revoke_key(key_id: str) -> None:
     async with open_keys() as store:
         try:
-            revoked = await store.revoke(key_id)
+            revoked = await ApiKeys(store, SystemClock()).revoke(key_id, actor=_ACTOR)
         except KeyChangedError:
             raise _changed() from None
     if not revoked:

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.cli.apps import app as apps_app
 from service.cli.audit import app as audit_app
 from service.cli.bench.command import bench
 from service.cli.callbacks import callbacks
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(apps_app, name="apps")
 app.add_typer(audit_app, name="audit")
 app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")

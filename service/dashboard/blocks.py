@@ -16,6 +16,14 @@ from service.domain.pumping import Dimension
 from service.store.api_keys import Scope
 from service.store.keys import is_digest
 
+_DIMENSIONS = {
+    Dimension.RUN: "A run of consecutive numbers",
+    Dimension.PREFIX: "Numbers that begin alike",
+    Dimension.CLIENT: "Starts from one network",
+    Dimension.COUNTRY: "A whole country",
+    Dimension.APP: "A whole app",
+}
+
 
 @get("/dashboard/blocks", guards=[signed_in], include_in_schema=False)
 async def blocks(request: Request[Any, Any, Any], parts: NamedDependency[Parts]) -> Response[bytes]:
@@ -24,6 +32,7 @@ async def blocks(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
     opened = await parts.breakers.opened()
     values = {
         "now": now,
+        "dimensions": _DIMENSIONS,
         "blocks": [one for one in found if visit.may_see(one.about.get("app"))],
         "breakers": [one for one in opened if visit.may_see(one.about.get("app"))],
         "rule": breaker.RULE,

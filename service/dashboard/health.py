@@ -9,6 +9,7 @@ from service.api.parts import Parts
 from service.dashboard import figures
 from service.dashboard.page import render
 from service.dashboard.visit import signed_in, visit_of
+from service.domain.chain import FIRST
 from service.domain.stats import HOUR
 from service.store.stats import Detail
 
@@ -23,15 +24,22 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
     heads, last = await parts.chain.heads(), await parts.chain.last_checkpoint()
     unsealed = sum(len(page.events) for page in await parts.chain.unsealed())
     hour = now // HOUR
-    hours = await parts.stats.hours(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)
+    rows = await parts.stats.together(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)
     sealed = sum(head.sequence for head in heads.values())
-    signed = sum(head.sequence for head in last.heads.values()) if last is not None else 0
+    signed = last.sealed if last is not None else 0
+    broken = [
+        partition
+        for partition, head in (last.heads if last is not None else {}).items()
+        if heads.get(partition, FIRST).sequence < head.sequence
+    ]
     values = {
+        "now": now,
+        "broken": broken,
         "sealed": sealed,
         "unsealed": unsealed,
         "signed": signed,
         "checkpoint": last,
         "is_late": sealed > signed and (last is None or now - last.at > _LATE),
-        "senders": figures.senders(hours, lambda row: visit.may_see(row.app)),
+        "senders": figures.senders(rows, lambda row: visit.may_see(row.app)),
     }
     return render("health", values, visit=visit)

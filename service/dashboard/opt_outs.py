@@ -15,7 +15,7 @@ from service.store.recipients import OptOut
 
 _PAGE = 100
 _CURSOR = re.compile(r"([0-9]{1,2})\.([0-9]{1,9})", re.ASCII)
-_SOURCES = {
+SOURCES = {
     "inbound": "a text of the person's",
     "telnyx": "Telnyx's list, or its refusal",
     "api": "the API, or an operator",
@@ -33,7 +33,7 @@ async def opt_outs(
     page = await parts.recipients.list_opt_outs(begin, _PAGE)
     values = {
         "opt_outs": [entry for entry in page.items if _may_see(visit, entry)],
-        "sources": _SOURCES,
+        "sources": SOURCES,
         "everything": EVERYTHING,
         "next": f"{page.next[0]}.{page.next[1]}" if page.next else "",
         "is_first": match is None,

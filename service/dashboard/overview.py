@@ -29,28 +29,26 @@ async def overview(
     window_ = range(first, last + 1)
     logins = await parts.stats.hours({*window_, last - 1, last - 1 - figures.WEEK}, Detail.LOGINS)
     inside = {hour: rows for hour, rows in logins.items() if hour >= first}
-    messages = await parts.stats.hours(window_, Detail.SENDERS)
+    messages = await parts.stats.together(window_, Detail.SENDERS)
 
     def sees(row: Row) -> bool:
         return visit.may_see(row.app)
 
     course = figures.course(inside, window_, sees)
-    most = max((hour.started for hour in course), default=0)
     senders, countries = figures.heat_map(messages, sees)
     values = {
         "window": shown,
         "windows": list(_WINDOWS),
         "funnel": figures.funnel(inside, sees),
         "course": course,
-        "most": most,
+        "chart": figures.chart(course, _WIDTH, _HEIGHT) if any(h.started for h in course) else None,
         "width": _WIDTH,
         "height": _HEIGHT,
-        "started_line": figures.points([h.started for h in course], most, _WIDTH, _HEIGHT),
-        "approved_line": figures.points([h.approved for h in course], most, _WIDTH, _HEIGHT),
         "senders": senders,
         "countries": countries,
         "changes": figures.against_last_week(logins, last - 1, sees),
         "compared": (last - 1) * HOUR,
+        "week_before": (last - 1 - figures.WEEK) * HOUR,
         "now": parts.clock.now(),
     }
     return render("overview", values, visit=visit)

@@ -1,7 +1,6 @@
 """What all pages share: how they are made, and the headers that keep everything foreign out."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 
@@ -11,6 +10,7 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from litestar.response.redirect import Redirect
 
+from service.dashboard import formats
 from service.dashboard.visit import Visit
 from service.domain.errors import NotFoundError
 
@@ -76,26 +76,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"instant": _instant, "share": _share, "count": _count, "long": _long}
+    environment.filters |= {
+        "instant": formats.instant,
+        "hour": formats.hour,
+        "share": formats.share,
+        "count": formats.count,
+        "long": formats.long,
+    }
     return environment
-
-
-def _instant(milliseconds: int) -> str:
-    """To the second, UTC."""
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _share(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
-
-
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _long(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    if seconds >= 100:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"

@@ -5,7 +5,7 @@ nowhere in the page but masked.
 """
 
 import json
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 
 from service.api.parts import Parts
+from service.dashboard.opt_outs import SOURCES
 from service.dashboard.page import render
 from service.dashboard.visit import Visit, read_form, signed_in, visit_of
 from service.domain.explain import explain
@@ -78,6 +79,7 @@ async def person(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
         "stories": stories,
         "opt_outs": opted_out if stories or visit.is_admin else [],
         "is_cut": len(events) == _MOST,
+        "came_to": _summary(stories),
     }
     return render("person", _EMPTY | values, visit=visit)
 
@@ -89,7 +91,17 @@ _EMPTY: dict[str, object] = {
     "opt_outs": [],
     "fault": "",
     "is_cut": False,
+    "came_to": "",
+    "sources": SOURCES,
 }
+
+
+def _summary(stories: list[Story]) -> str:
+    """How many verifications, and what came of them."""
+    ends = Counter(story.came_to or "under way" for story in stories if story.id)
+    total = ends.total()
+    said = f"{total} verification{'' if total == 1 else 's'} in the last 35 days"
+    return said + (": " + ", ".join(f"{n} {end}" for end, n in ends.most_common()) if ends else "")
 
 
 def _plain(text: str) -> str:
@@ -129,10 +141,13 @@ def _stories(events: list[dict[str, Any]], names: dict[str, str]) -> list[Story]
                 after=(event["at"] - begun) / 1000,
                 what=explain(event),
                 who=names.get(actor, actor),
-                kind=event["type"].replace(".", "-"),
+                kind=f"{event['type'].replace('.', '-')} {event.get('status', '')}",
             )
         )
         story.came_to = _CAME_TO.get(event["type"], story.came_to)
+    for story in stories.values():
+        # What happened side by side is recorded in the order of its ends.
+        story.moments.sort(key=lambda one: one.at)
     return sorted(stories.values(), key=lambda one: (not one.id, -one.moments[0].at))
 
 

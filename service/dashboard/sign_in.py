@@ -29,15 +29,17 @@ async def sign_in(request: Request[Any, Any, Any], parts: NamedDependency[Parts]
     if key is None:
         try:
             parts.key_limits.refused(request.client.host if request.client else "")
-        except RateLimitedError:
-            return render("sign_in", {"fault": _TOO_MANY}, status=429)
+        except RateLimitedError as error:
+            answer = render("sign_in", {"fault": _TOO_MANY}, status=429)
+            answer.headers["retry-after"] = str(error.retry_after)
+            return answer
         return render("sign_in", {"fault": _WRONG}, status=403)
     if Scope.AUDIT not in key.scopes:
         return render("sign_in", {"fault": _NO_SCOPE}, status=403)
     token = await parts.sessions.begin(key.id, parts.clock.now())
-    answer = go_to("overview")
-    answer.cookies = [cookie(token, is_https=parts.is_https)]
-    return answer
+    overview = go_to("overview")
+    overview.cookies = [cookie(token, is_https=parts.is_https)]
+    return overview
 
 
 @post("/dashboard/sign-out", guards=[signed_in], include_in_schema=False)

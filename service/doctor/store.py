@@ -1,16 +1,20 @@
 """Redis or Valkey: whether it can be used, and whether it will keep what it is told."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from service.clock import SystemClock
 from service.doctor.finding import Finding, fail, ok, warn
+from service.domain.app import App
 from service.domain.errors import UnavailableError
 from service.domain.keyring import Keyring, KeyringError
 from service.store import keys
+from service.store.apps import AppStore
 from service.store.connection import MIN_REDIS, Connection, StoreSetupError, Tls
 from service.store.lookup import sealed_copies
 from service.store.records import pairs
+from service.store.scripts import Scripts
 from service.store.setup import LAYOUT, layout_fault
 
 _MOST_SKEW = 1_000
@@ -38,6 +42,8 @@ async def check_store(
         found = [finding for info in infos for finding in check_server(info)]
         found += [check_replicas(info) for info in infos if copied]
         found += [check_tls(url), await _check_clock(connection), check_layout(meta)]
+        apps = await AppStore(connection, Scripts(connection), SystemClock()).list()
+        found.append(check_apps([one.app for one in apps]))
         return found if keyring is None else [*found, check_lookup(meta, keyring)]
     finally:
         await connection.close()
@@ -76,6 +82,18 @@ def check_layout(meta: dict[str, str]) -> Finding:
             "once no process of an older release runs: countersign migrate run",
         )
     return ok("redis layout", f"layout {layout}, {partitions} partitions")
+
+
+def check_apps(apps: Sequence[App]) -> Finding:
+    """Whether a code that never changes is right for some number."""
+    tested = [f"{app.id} ({len(app.test_numbers)})" for app in apps if app.test_numbers]
+    if tested:
+        return warn(
+            "test numbers",
+            f"apps with numbers whose code never changes: {', '.join(tested)}",
+            "where nobody tests or reviews any more: set test_numbers = {} in the app",
+        )
+    return ok("test numbers", "none")
 
 
 def check_lookup(meta: dict[str, str], keyring: Keyring) -> Finding:

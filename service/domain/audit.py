@@ -4,7 +4,7 @@ An event is written by the very script that makes the transition. Recipients sta
 pseudonym, which the script puts in the place of the look-up id, and as a mask; codes and texts never do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from service.domain import breaker
@@ -55,6 +55,12 @@ class EventType(StrEnum):
     GUARD_RELEASED = "guard.released"
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
+    APP_CREATED = "app.created"
+    APP_CHANGED = "app.changed"
+    APP_DELETED = "app.deleted"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
     PERSON_ERASED = "person.erased"
     TRAIL_ARCHIVED = "trail.archived"
     STORE_MIGRATED = "store.migrated"
@@ -96,6 +102,8 @@ def of_verification(
         "masked": v.masked,
         "country": v.country,
     }
+    if v.test:
+        event["test"] = True
     if v.tracked is not None and kind in _TALLIED:
         event |= v.tracked.to_event()
         if kind is EventType.VERIFICATION_APPROVED:
@@ -108,10 +116,18 @@ def of_verification(
 
 
 def of_blocked(
-    recipient: Recipient, recipient_id: str, *, app: str, purpose: str, at: int, actor: str
+    recipient: Recipient,
+    recipient_id: str,
+    *,
+    app: str,
+    purpose: str,
+    at: int,
+    actor: str,
+    test: bool = False,
 ) -> Event:
     """A start that the guard refused; whoever refuses it adds the rule and its figures."""
     return {
+        **({"test": True} if test else {}),
         "type": EventType.GUARD_BLOCKED,
         "at": at,
         "actor": actor,
@@ -225,6 +241,35 @@ def of_opt_out(
         "recipient": propose(recipient_id),
         "masked": masked,
         "source": source,
+    }
+
+
+def of_app(
+    kind: EventType, app: str, at: int, *, actor: str, revision: int, members: Sequence[str]
+) -> Event:
+    """Somebody created, changed or deleted an app. ``members``: what of it is another now; values are left
+    out, for a URL may hold a secret."""
+    return {
+        "type": kind,
+        "at": at,
+        "actor": actor,
+        "app": app,
+        "revision": revision,
+        "members": list(members),
+    }
+
+
+def of_key(
+    kind: EventType, key: str, app: str, scopes: Sequence[str], at: int, *, actor: str
+) -> Event:
+    """Somebody made, rotated or revoked an API key."""
+    return {
+        "type": kind,
+        "at": at,
+        "actor": actor,
+        "app": app,
+        "api_key": key,
+        "scopes": list(scopes),
     }
 
 

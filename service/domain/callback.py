@@ -14,7 +14,7 @@ from service.domain.address import is_inner, is_public
 
 MAX_URL = 2048
 URL_PATTERN = (
-    r"^https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?([/?][!-\"$-~]*)?$"
+    r'^https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?([/?][!-"$-~]*)?$'
 )
 _URL = re.compile(URL_PATTERN, re.ASCII)
 _MAX_PORT = 65_535

@@ -33,6 +33,11 @@ class Head:
     id: str
     hash: str
 
+    @property
+    def time(self) -> int:
+        """Of its event, milliseconds."""
+        return int(self.id.partition("-")[0] or 0)
+
 
 FIRST = Head(0, "", GENESIS.hex())
 
@@ -95,7 +100,7 @@ class Checkpoint:
 
     def is_before(self, time: int) -> bool:
         """Whether all that it signs happened before a time (milliseconds of the stream ids)."""
-        return all(int(head.id.partition("-")[0]) < time for head in self.heads.values())
+        return all(head.time < time for head in self.heads.values())
 
     def follows(self, earlier: "Checkpoint") -> bool:
         """Whether it can have been signed later than another."""

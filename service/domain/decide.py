@@ -99,8 +99,8 @@ def _decide(v: Verification, policy: Policy, now: int) -> Decision:
         return Close(Status.UNDELIVERABLE, barred)
     if v.attempts_remaining == 0:
         return _attempts_used_up(v, now)
-    if v.withheld is not None:
-        return Wait(v.expires_at, v.withheld)
+    if v.silence is not None:
+        return Wait(v.expires_at, v.silence)
     if not v.deliveries:
         return Send(v.plan[0], Reason.INITIAL) if v.plan else _used_up(v)
     if v.resend_pending and v.messages < policy.max_deliveries:

@@ -15,7 +15,7 @@ from service.domain.instant import rfc3339
 ECS_VERSION = "8.17.0"
 _MOVED = {"type", "at", "rule", "source", "file"}
 _SUCCEEDED = {"approved", "delivered", "sent", "queued"}
-_AUTHENTICATION, _DEFENCE, _CONSENT = "authentication", "intrusion_detection", "configuration"
+_AUTHENTICATION, _DEFENCE, _CONFIGURATION = "authentication", "intrusion_detection", "configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,17 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.GUARD_BLOCKED: ("event", _DEFENCE, "denied"),
     EventType.GUARD_TRIPPED: ("alert", _DEFENCE, "info"),
     EventType.GUARD_RELEASED: ("event", _DEFENCE, "info"),
-    EventType.OPT_OUT_RECORDED: ("event", _CONSENT, "creation"),
-    EventType.OPT_OUT_LIFTED: ("event", _CONSENT, "deletion"),
-    EventType.PERSON_ERASED: ("event", _CONSENT, "deletion"),
-    EventType.TRAIL_ARCHIVED: ("event", _CONSENT, "deletion"),
-    EventType.STORE_MIGRATED: ("event", _CONSENT, "change"),
+    EventType.OPT_OUT_RECORDED: ("event", _CONFIGURATION, "creation"),
+    EventType.OPT_OUT_LIFTED: ("event", _CONFIGURATION, "deletion"),
+    EventType.APP_CREATED: ("event", _CONFIGURATION, "creation"),
+    EventType.APP_CHANGED: ("event", _CONFIGURATION, "change"),
+    EventType.APP_DELETED: ("event", _CONFIGURATION, "deletion"),
+    EventType.KEY_CREATED: ("event", _CONFIGURATION, "creation"),
+    EventType.KEY_ROTATED: ("event", _CONFIGURATION, "change"),
+    EventType.KEY_REVOKED: ("event", _CONFIGURATION, "deletion"),
+    EventType.PERSON_ERASED: ("event", _CONFIGURATION, "deletion"),
+    EventType.TRAIL_ARCHIVED: ("event", _CONFIGURATION, "deletion"),
+    EventType.STORE_MIGRATED: ("event", _CONFIGURATION, "change"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {

@@ -125,6 +125,28 @@ class NoticeClosedError(CountersignError):
         )
 
 
+class AppExistsError(CountersignError):
+    """A definition came for an app that has one, and did not say which state it replaces."""
+
+    slug = "app-exists"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The app is there: read it, and send its ETag as If-Match to replace just that, or * for any."
+        )
+
+
+class AppChangedError(CountersignError):
+    """The app is not, or no longer, what the change was meant for."""
+
+    slug = "app-changed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The app is not what If-Match names: read it again and make the change anew."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One fault of a request: a JSON pointer (RFC 6901) into the body, and what is wrong there."""
@@ -143,6 +165,7 @@ class InvalidRequestError(CountersignError):
             "The request is not valid; see errors.",
             {"errors": [{"pointer": e.pointer, "detail": e.detail} for e in errors]},
         )
+        self.faults = tuple(errors)
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> "InvalidRequestError":

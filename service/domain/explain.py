@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.domain.audit import EventType
-from service.domain.verification import Reason
+from service.domain.verification import DeliveryStatus, Reason
 
 EVENTS: Mapping[EventType, str] = {
     EventType.VERIFICATION_CREATED: "A login flow asked to verify the number",
@@ -12,7 +12,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.VERIFICATION_CANCELED: "The verification was ended early",
     EventType.VERIFICATION_EXPIRED: "Nobody typed the right code in time",
     EventType.VERIFICATION_LOCKED: "All attempts were used up by wrong codes",
-    EventType.VERIFICATION_UNDELIVERABLE: "No message could be delivered",
+    EventType.VERIFICATION_UNDELIVERABLE: "Nothing more will be sent",
     EventType.NOTICE_CREATED: "An app asked to tell the person something",
     EventType.NOTICE_CANCELED: "The notice was taken back",
     EventType.NOTICE_ENDED: "The notice is over",
@@ -33,6 +33,12 @@ EVENTS: Mapping[EventType, str] = {
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
     EventType.TRAIL_ARCHIVED: "Older events went into an archive",
+    EventType.APP_CREATED: "An app was created",
+    EventType.APP_CHANGED: "An app was changed",
+    EventType.APP_DELETED: "An app was deleted, and its keys revoked",
+    EventType.KEY_CREATED: "An API key was made",
+    EventType.KEY_ROTATED: "An API key got a new secret",
+    EventType.KEY_REVOKED: "An API key was revoked",
     EventType.STORE_MIGRATED: "The data was brought to a newer layout",
     EventType.PERSON_ERASED: "Nothing tells any more whose events these are",
 }
@@ -54,6 +60,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.NUMBER_TYPE_NOT_ALLOWED: "no message may go to numbers of this type",
     Reason.SUSPECTED_FRAUD: "too few codes sent to such numbers are ever typed: suspected SMS pumping",
     Reason.RATE_LIMITED: "a limit is used up",
+    Reason.TEST_NUMBER: "it is a test number, which gets no message",
     Reason.DELIVERED: "the message was reported as delivered",
     Reason.AWAITING_REPORT: "its report is awaited",
     Reason.SCHEDULED: "it is to leave later",
@@ -63,6 +70,14 @@ REASONS: Mapping[Reason, str] = {
     Reason.APPROVED: "the right code was typed",
     Reason.CANCELED: "the app ended it",
     Reason.SUPERSEDED: "a newer verification took its place",
+}
+STATUSES: Mapping[DeliveryStatus, str] = {
+    DeliveryStatus.QUEUED: "queued by Telnyx",
+    DeliveryStatus.SENT: "handed to the carrier",
+    DeliveryStatus.DELIVERED: "delivered",
+    DeliveryStatus.DELIVERY_UNCONFIRMED: "nobody confirmed that it arrived",
+    DeliveryStatus.DELIVERY_FAILED: "not delivered",
+    DeliveryStatus.SENDING_FAILED: "could not be sent",
 }
 _OF_A_MESSAGE = {
     EventType.DELIVERY_ACCEPTED,
@@ -80,14 +95,26 @@ def explain(event: Mapping[str, Any]) -> str:
         reason = None
     said = EVENTS[EventType(kind)] if kind in set(EventType) else str(kind)
     because = REASONS[Reason(reason)] if reason in set(Reason) else reason
-    details = [
-        str(event[name]) for name in ("status", "sender", "limit") if event.get(name) is not None
-    ]
-    codes = [str(error.get("code")) for error in event.get("errors") or ()]
-    if codes:
-        details.append(f"Telnyx error {', '.join(codes)}")
+    details = _details(event)
     return (
         said
         + (f" ({', '.join(details)})" if details else "")
         + (f", because {because}" if because else "")
     )
+
+
+def _details(event: Mapping[str, Any]) -> list[str]:
+    details = []
+    if event.get("delivery") is not None:
+        details.append(f"message {event['delivery']}")
+    status = event.get("status")
+    if status is not None:
+        details.append(STATUSES[DeliveryStatus(status)] if status in STATUSES else str(status))
+    details += [str(event[name]) for name in ("sender", "limit") if event.get(name) is not None]
+    if (left := event.get("attempts_remaining")) is not None:
+        details.append(f"attempts left: {left}")
+    details += [
+        f"Telnyx error {error.get('code')}: {error.get('title')}"
+        for error in event.get("errors") or ()
+    ]
+    return details

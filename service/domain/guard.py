@@ -38,7 +38,8 @@ class Limits:
     """The windows of each limit; an empty tuple switches that limit off.
 
     ``without_client_ip`` is one bucket per app for the starts that ``client_ip`` cannot count; ``keys``
-    are the caller's own, by name; ``api_key`` counts every request made with a key.
+    are the caller's own, by name; ``api_key`` counts every request made with a key. ``own`` names those that
+    are counted for the app alone, and not with all others'.
     """
 
     recipient: tuple[Limit, ...] = ()
@@ -49,6 +50,7 @@ class Limits:
     app: tuple[Limit, ...] = ()
     api_key: tuple[Limit, ...] = ()
     keys: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,17 @@ def shared_limits(
     limit_keys: Mapping[str, str],
 ) -> tuple[LimitKey, ...]:
     """The counters of a start that do not belong to the recipient. A caller's own keys are its app's."""
+
+    def key(limit: str, value: str, windows: tuple[Limit, ...]) -> LimitKey:
+        return LimitKey(limit, f"{app}|{value}" if limit in limits.own else value, windows)
+
     keys = [
         LimitKey("app", app, limits.app),
-        LimitKey("prefix", prefix, limits.prefix),
-        LimitKey("country", country, limits.country),
+        key("prefix", prefix, limits.prefix),
+        key("country", country, limits.country),
     ]
     if client_ip is not None:
-        keys.append(LimitKey("client_ip", network_of(client_ip), limits.client_ip))
+        keys.append(key("client_ip", network_of(client_ip), limits.client_ip))
     elif limits.client_ip:
         keys.append(LimitKey("without_client_ip", app, limits.without_client_ip))
     any_key = limits.keys.get(ANY_KEY, ())

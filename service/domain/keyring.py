@@ -112,6 +112,15 @@ class Keyring:
         """
         return _open(_subkey(self._key(key_id), "sealing"), sealed, key_id).decode()
 
+    def seal_for_good(self, text: str) -> str:
+        """Encrypt under the store's look-up key, so that no rotation of master keys makes it unreadable."""
+        return _seal(_subkey(self._opened_lookup(), "sealing-for-good"), text.encode())
+
+    def unseal_for_good(self, sealed: str) -> str:
+        """Decrypt what ``seal_for_good`` made. Raises KeyringError if it is anything else."""
+        key = _subkey(self._opened_lookup(), "sealing-for-good")
+        return _open(key, sealed, "of the look-up").decode()
+
     def signing_seed(self, key_id: str) -> bytes:
         """The Ed25519 seed that proofs are signed with. Raises KeyringError if that key is gone."""
         return _subkey(self._key(key_id), "proof-signing")

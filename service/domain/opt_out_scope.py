@@ -35,6 +35,11 @@ def of_app(app: str) -> str:
     return f"app:{app}"
 
 
+def concerns(scope: str, app: str) -> bool:
+    """Whether an opt-out of this scope may bar the app: all but another app's own."""
+    return scope == of_app(app) or not scope.startswith("app:")
+
+
 def of_profile(profile: str) -> str:
     """Ids are compared in lower case, as UUIDs are."""
     return f"profile:{profile.lower()}"

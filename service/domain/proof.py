@@ -50,6 +50,7 @@ def sign_proof(
         "iat": issued,
         "exp": issued + LIFE // 1000,
         "jti": id_,
+        **({"test": True} if v.test else {}),
     }
     header = {"alg": _ALGORITHM, "kid": v.key_id, "typ": TYPE}
     seed = keyring.signing_seed(v.key_id)

@@ -151,8 +151,12 @@ def check_templates(
         if purpose != ANY_PURPOSE and not _PURPOSE.fullmatch(purpose):
             faults.append(f"{purpose}: is no purpose; it may have a-z, 0-9, - and _, or be *")
         for key, template in table.items():
-            found = _form_faults(key, template)
-            found = found or list(_misfits(key, template, texts, stop_texts or {}))
+            locale, at, variant = key.partition("@")
+            found = [
+                *_key_faults(locale, variant if at else None, texts.languages),
+                *_form_faults(template, is_payment=variant.startswith("payment")),
+            ]
+            found = found or _misfits(template, variant, texts, stop_texts or {})
             faults += [f"{purpose}.{key}: {fault}" for fault in found]
     return faults
 
@@ -161,8 +165,8 @@ def check_name(name: str) -> list[str]:
     """What is wrong with an app's name."""
     if any(_is_control(character) for character in name):
         return ["has a control character"]
-    if "{" in name or "}" in name or name != name.strip():
-        return ["has a brace, or a blank at an end"]
+    if "{" in name or "}" in name or name.startswith("@") or name != name.strip():
+        return ["has a brace, begins with @, or has a blank at an end"]
     return []
 
 
@@ -177,12 +181,16 @@ def check_stop_texts(texts: Texts, stop_texts: Mapping[str, str]) -> list[str]:
     return faults
 
 
-def _form_faults(key: str, template: str) -> list[str]:
+def _key_faults(locale: str, variant: str | None, languages: Languages) -> list[str]:
+    if not TAG.fullmatch(locale) or variant not in (None, *VARIANTS[1:]):
+        named = ", ".join(f"{LAST_RESORT}@{one}" for one in VARIANTS[1:])
+        return [f"is no locale such as de or pt-BR, nor one with a variant ({named})"]
+    looked_up = next(languages.climb(locale))
+    return [] if locale == looked_up else [f"is never found: write {looked_up}"]
+
+
+def _form_faults(template: str, *, is_payment: bool) -> list[str]:
     faults = []
-    locale, at, variant = key.partition("@")
-    if not TAG.fullmatch(locale) or (at and not variant) or variant not in VARIANTS:
-        named = ", ".join(f"{LAST_RESORT}@{variant}" for variant in VARIANTS if variant)
-        faults.append(f"is no locale such as de or pt-BR, nor one with a variant ({named})")
     if any(_is_control(character) for character in template):
         faults.append("has a control character; lines and directions are seen to by themselves")
     if template != template.strip() or template.startswith("@"):
@@ -190,7 +198,7 @@ def _form_faults(key: str, template: str) -> list[str]:
     if set(_PLACEHOLDER.sub("", template)) & {"{", "}"}:
         faults.append("has a brace that belongs to no placeholder")
     found = _PLACEHOLDER.findall(template)
-    wanted = _OF_PAYMENT if variant.startswith("payment") else _OF_CODE
+    wanted = _OF_PAYMENT if is_payment else _OF_CODE
     if missing := sorted(wanted - set(found)):
         faults.append(f"lacks {_listed(missing)}")
     if unknown := sorted(set(found) - wanted):
@@ -200,14 +208,16 @@ def _form_faults(key: str, template: str) -> list[str]:
     return faults
 
 
-def _misfits(key: str, template: str, texts: Texts, stop_texts: Mapping[str, str]) -> Iterator[str]:
-    transaction = SAMPLE if "payment" in key else None
+def _misfits(template: str, variant: str, texts: Texts, stop_texts: Mapping[str, str]) -> list[str]:
+    faults = []
+    transaction = SAMPLE if variant.startswith("payment") else None
     sentence = texts.sentence(template, _LONGEST, transaction)
     for sender, stop_text in {"": "", **stop_texts}.items():
         try:
             complete(sentence, "", stop_text=stop_text or None, most=texts.max_segments)
         except TextError as error:
-            yield f"with the stop_text of {sender} it {error}" if sender else str(error)
+            faults.append(f"with the stop_text of {sender} it {error}" if sender else str(error))
+    return faults
 
 
 def _listed(names: list[str]) -> str:

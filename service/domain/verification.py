@@ -90,6 +90,7 @@ class Reason(StrEnum):
     NUMBER_TYPE_NOT_ALLOWED = "number_type_not_allowed"
     SUSPECTED_FRAUD = "suspected_fraud"
     RATE_LIMITED = "rate_limited"
+    TEST_NUMBER = "test_number"
 
 
 class Fault(StrEnum):
@@ -281,7 +282,8 @@ class Verification:
     With a ``notice`` it carries that instead of codes, and nothing can be proven: a notice goes the
     same way through plan, guard, opt-outs, reports and audit, so it is the same record.
 
-    ``withheld``: with uniform answers, why nothing is sent any more (or ever was) while it is pending."""
+    ``withheld``: with uniform answers, why nothing is sent any more (or ever was) while it is pending.
+    ``test``: of a test number, whose code its app fixed: right from the start, and never sent."""
 
     id: str
     app: str
@@ -308,6 +310,7 @@ class Verification:
     metadata: Mapping[str, str] = field(default_factory=dict)
     clients: tuple[str, ...] = ()
     callback_url: str | None = None
+    test: bool = False
     tracked: Tracked | None = None
     price: int | None = None
     """What a message was expected to cost at the start, in micros; ``None`` without a cap in money."""
@@ -325,6 +328,11 @@ class Verification:
     @property
     def attempts_remaining(self) -> int:
         return max(self.attempts_allowed - self.attempts_used, 0)
+
+    @property
+    def silence(self) -> Reason | None:
+        """Why nothing is sent while it is pending."""
+        return self.withheld or (Reason.TEST_NUMBER if self.test else None)
 
     @property
     def send_at(self) -> int:

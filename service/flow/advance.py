@@ -5,7 +5,7 @@ makes the two safe together. The plain code is in a ``Draft`` and nowhere else.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from service.clock import Clock
@@ -38,6 +38,7 @@ from service.flow.breakers import Breakers
 from service.flow.hashing import HashPool
 from service.flow.lookups import REASONS, Lookups
 from service.flow.spending import Spending
+from service.store.apps import AppStore
 from service.store.recipients import OptOut, RecipientStore
 from service.store.verifications import Begin, Claim, Tripped, VerificationStore
 from service.telemetry import Metrics
@@ -66,11 +67,13 @@ class Messages:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message that may leave once the store has it begun. A notice has no code."""
+    """A message that may leave once the store has it begun. A notice has no code. ``texts``: the wordings
+    of its app."""
 
     begin: Begin
     sender: Sender
     code: Code | None
+    texts: Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Advance:
         self,
         *,
         store: VerificationStore,
+        apps: AppStore,
         recipients: RecipientStore,
         telnyx: TelnyxClient,
         hashing: HashPool,
@@ -98,16 +102,17 @@ class Advance:
         policy: Policy,
         scopes: Scopes,
         messages: Messages,
-        texts_of: Callable[[str], Texts],
+        texts: Texts,
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
         lookups: Lookups | None = None,
     ) -> None:
-        """``texts_of``: the wordings of an app. ``uniform``: a verification stays pending to its end,
-        whatever becomes of its messages.
+        """``texts``: the wordings that apps have in common. ``uniform``: a verification stays pending to its
+        end, whatever becomes of its messages.
         ``lookups``: judge a recipient before the first message, where nobody did before."""
         self._store = store
+        self._apps = apps
         self._recipients = recipients
         self._telnyx = telnyx
         self._hashing = hashing
@@ -117,7 +122,7 @@ class Advance:
         self._policy = policy
         self._scopes = scopes
         self._messages = messages
-        self._texts_of = texts_of
+        self._texts = texts
         self._clock = clock
         self._metrics = metrics
         self._uniform = uniform
@@ -255,10 +260,11 @@ class Advance:
         code, digest = None, b""
         if v.notice is None:
             code = draw_code(v.code_length, secrets.randbelow, v.alphabet)
-            digest = await self._digest(v, salt, code)
+            digest = await self.digest(v, salt, code)
         to = self._keyring.unseal(v.key_id, v.sealed)
         routes = self._breakers.routes(to, decision.sender).names
-        return Draft(self._begin(v, decision, digest, routes), decision.sender, code)
+        texts = (await self._apps.get(v.app)).texts_over(self._texts)
+        return Draft(self._begin(v, decision, digest, routes), decision.sender, code, texts)
 
     def _text(self, v: Verification, draft: Draft) -> str:
         stop_text = draft.sender.stop_text_in(v.country)
@@ -266,7 +272,7 @@ class Advance:
             return complete_notice(v.notice.text if v.notice else "", stop_text)
         if draft.sender.template is not None:
             return draft.code.reveal()
-        composed = self._texts_of(v.app).compose(
+        composed = draft.texts.compose(
             draft.code,
             purpose=v.purpose,
             country=v.country,
@@ -278,7 +284,8 @@ class Advance:
         )
         return composed.text
 
-    async def _digest(self, v: Verification, salt: bytes, code: Code) -> bytes:
+    async def digest(self, v: Verification, salt: bytes, code: Code) -> bytes:
+        """Of a code of the verification. Raises UnavailableError if the hash pool is full."""
         with self._hashing.slot():
             return await self._hashing.digest(
                 code,
@@ -293,7 +300,7 @@ class Advance:
         v = claim.verification
         if v.withheld is not None and not self._hashing.full:
             code = draw_code(v.code_length, secrets.randbelow)
-            await self._digest(v, claim.salt, code)
+            await self.digest(v, claim.salt, code)
 
     async def _look_up(self, v: Verification) -> Finding | None:
         """What blocks the first message, if Number Lookup is asked here and something does."""
@@ -388,7 +395,8 @@ class Advance:
         return Progress(v)
 
     async def _tell_closed(self, v: Verification, decision: Close) -> None:
-        self._metrics.closed(decision.status, decision.reason)
+        if not v.test:
+            self._metrics.closed(decision.status, decision.reason)
         if decision.reason is Reason.PROVIDER_BLOCKED:
             await self._breakers.blocked(v)
 

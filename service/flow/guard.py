@@ -54,7 +54,9 @@ class Subject:
     recipient_id: str
     client_ip: str | None
     limit_keys: Mapping[str, str]
+    limits: Limits
     has_code: bool = True
+    test: bool = False
     segments: int = 1
 
     def blocked(self, at: int) -> Event:
@@ -66,6 +68,7 @@ class Subject:
             purpose=self.purpose,
             at=at,
             actor=self.actor,
+            test=self.test,
         )
 
 
@@ -94,6 +97,10 @@ class Passed:
         return self.judged.tracked if self.judged is not None else None
 
 
+UNGUARDED = Passed((), (), ())
+"""Of a start that sends nothing."""
+
+
 class Guard:
     """Judges starts."""
 
@@ -101,7 +108,6 @@ class Guard:
         self,
         *,
         store: LimitStore,
-        limits: Limits,
         rules: Rules,
         pumping: Pumping,
         lookups: Lookups | None,
@@ -114,7 +120,6 @@ class Guard:
         self._pumping = pumping
         self._lookups = lookups
         self._spending = spending
-        self._limits = limits
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
@@ -232,10 +237,10 @@ class Guard:
             raise RateLimitedError(over.limit, over.retry_after / 1000)
 
     def _keys(self, subject: Subject) -> tuple[LimitKey, ...]:
-        if subject.client_ip is None and self._limits.client_ip:
+        if subject.client_ip is None and subject.limits.client_ip:
             self._without_client_ip(subject.app, self._clock.now())
         return shared_limits(
-            self._limits,
+            subject.limits,
             app=subject.app,
             client_ip=subject.client_ip,
             prefix=subject.recipient.prefix,

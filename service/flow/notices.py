@@ -12,11 +12,18 @@ from service.domain.errors import (
     NoticeClosedError,
     UnavailableError,
 )
-from service.domain.notice import LONGEST_AHEAD, NOTICE_LIFE, notice_status
+from service.domain.notice import (
+    LONGEST_AHEAD,
+    NOTICE_LIFE,
+    NoticeTextError,
+    compose_notice,
+    notice_status,
+)
 from service.domain.recipient import Recipient
 from service.domain.verification import Notice, Reason, Verification
 from service.flow.idempotency import Idempotency
 from service.flow.start import Start, Started, StartRequest
+from service.store.apps import AppStore
 from service.store.keys import NOTICE, is_id
 from service.store.verifications import VerificationStore
 from service.telnyx.client import Cancellation, TelnyxClient
@@ -44,14 +51,19 @@ class Notices:
         *,
         start: Start,
         store: VerificationStore,
+        apps: AppStore,
         telnyx: TelnyxClient,
         texts: Mapping[str, str],
+        app_name: str,
         clock: Clock,
     ) -> None:
+        """``texts``: by event, with ``{app}`` for the app's name, or ``app_name`` where it has none."""
         self._start = start
         self._store = store
+        self._apps = apps
         self._telnyx = telnyx
         self._texts = texts
+        self._app_name = app_name
         self._clock = clock
 
     async def send(self, request: NoticeRequest, idempotency: Idempotency | None) -> Started:
@@ -66,11 +78,10 @@ class Notices:
                 actor=request.actor,
                 recipient=request.recipient,
                 purpose=request.event,
-                code_length=0,
                 ttl=NOTICE_LIFE,
                 senders=request.senders,
                 client_ip=request.client_ip,
-                notice=self._notice(request),
+                notice=await self._notice(request),
                 metadata=request.metadata,
             ),
             idempotency,
@@ -110,11 +121,16 @@ class Notices:
             raise NoticeClosedError(reply[1])
         return await self.get(id_, app)
 
-    def _notice(self, request: NoticeRequest) -> Notice:
-        text = self._texts.get(request.event)
-        if text is None:
+    async def _notice(self, request: NoticeRequest) -> Notice:
+        template = self._texts.get(request.event)
+        if template is None:
             known = ", ".join(sorted(self._texts))
             raise InvalidRequestError.at("/event", f"must be one of {known}")
+        app = await self._apps.get(request.app)
+        try:
+            text = compose_notice(template, app.name or self._app_name)
+        except NoticeTextError as error:  # The configuration changed under the app.
+            raise InvalidRequestError.at("/event", f"names a text that {error}") from None
         if request.send_at is None:
             return Notice(text)
         now = self._clock.now()

@@ -21,6 +21,7 @@ from service.store.chain import ChainStore
 from service.telemetry import Metrics
 
 CHECKPOINT_INTERVAL = 60_000
+_AHEAD = 60_000
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,11 @@ class Sealing:
             log.error("alarm.audit_chain_broken", why=str(error))  # noqa: TRY400  no fault of the code
             return sealed
         self._refused_at = None
-        self._metrics.chain_broken(False)
+        # An id of the future hides all later events of its partition from whoever reads until now.
+        ahead = [p for p, head in self._proven.items() if head.time > now + _AHEAD]
+        self._metrics.chain_broken(bool(ahead))
+        if made is not None and ahead:
+            log.error("alarm.audit_events_of_the_future", partitions=sorted(ahead))
         if made is not None:
             # Logs are kept elsewhere: who sets the store back cannot set them back.
             log.info("audit.checkpoint", number=made.number, hash=made.hash)

@@ -1,12 +1,13 @@
 """Start: route, guard, create; then ``advance`` within the caller's budget."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from service.clock import Clock
 from service.domain import audit
+from service.domain.app import App, open_code
 from service.domain.audit import EventType
 from service.domain.code import MIN_BITS, SALT_BYTES, Alphabet, Code
 from service.domain.errors import (
@@ -26,10 +27,11 @@ from service.domain.texts import Texts
 from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, Notice, Reason, Status, Verification
 from service.flow.advance import Advance, Draft
-from service.flow.guard import Guard, Passed, Subject
+from service.flow.guard import UNGUARDED, Guard, Passed, Subject
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotency, Idempotent
 from service.flow.tasks import SEND_BUDGET, Tasks
+from service.store.apps import AppStore
 from service.store.keys import NOTICE, VERIFICATION, new_id
 from service.store.reservations import KEEP
 from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
@@ -39,14 +41,15 @@ from service.tracing import Name, span
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """What a caller asks for. ``ttl`` is in milliseconds; ``client_ip`` is the end user's address."""
+    """What a caller asks for. ``ttl`` is in milliseconds; ``client_ip`` is the end user's address. What is
+    ``None`` is the app's, or else the configuration's."""
 
     app: str
     actor: str
     recipient: Recipient
     purpose: str
-    code_length: int
-    ttl: int
+    code_length: int | None = None
+    ttl: int | None = None
     alphabet: Alphabet = Alphabet.DIGITS
     senders: tuple[str, ...] | None = None
     locale: str | None = None
@@ -73,12 +76,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Senders by name, and routes in order."""
+    """Senders by name, routes in order, and what a start has where neither it nor its app says more.
+    Durations are milliseconds."""
 
     senders: Mapping[str, Sender]
     routes: Sequence[Route]
     attempts: int
     resend_after: int
+    code_length: int
+    ttl: int
 
 
 class Start:
@@ -88,6 +94,7 @@ class Start:
         self,
         *,
         store: VerificationStore,
+        apps: AppStore,
         idempotent: Idempotent,
         guard: Guard,
         advance: Advance,
@@ -95,16 +102,17 @@ class Start:
         hashing: HashPool,
         keyring: Keyring,
         routing: Routing,
-        texts_of: Callable[[str], Texts],
+        texts: Texts,
         limits: Limits,
         budget: GuessBudget,
         clock: Clock,
         metrics: Metrics,
         uniform: bool = False,
     ) -> None:
-        """``texts_of``: the wordings of an app. ``uniform``: verifications are answered alike, whatever is
-        known of their recipient."""
+        """``texts``: the wordings that apps have in common. ``uniform``: verifications are answered alike,
+        whatever is known of their recipient."""
         self._store = store
+        self._apps = apps
         self._idempotent = idempotent
         self._guard = guard
         self._advance = advance
@@ -112,7 +120,7 @@ class Start:
         self._hashing = hashing
         self._keyring = keyring
         self._routing = routing
-        self._texts_of = texts_of
+        self._texts = texts
         self._limits = limits
         self._budget = budget
         self._clock = clock
@@ -125,17 +133,18 @@ class Start:
         Raises:
             CountersignError: whatever refuses a start; nothing was created then.
         """
-        plan = self._plan(request)
+        app = await self._apps.get(request.app)
+        plan = self._plan(request, app)
         if request.notice is None:
-            self._check_text(request)
-        plan = self._with_room(plan, request)
+            self._check_text(request, app)
+        plan = self._with_room(plan, request, app)
         recipient_id = self._keyring.lookup_id(request.recipient.e164)
         id_ = new_id(recipient_id, VERIFICATION if request.notice is None else NOTICE)
         if idempotency is None:
-            return await self._start(request, id_, recipient_id, plan)
+            return await self._start(request, app, id_, recipient_id, plan)
 
         async def start(reserved: str) -> Started:
-            return await self._start(request, reserved, recipient_id, plan, keep=KEEP)
+            return await self._start(request, app, reserved, recipient_id, plan, keep=KEEP)
 
         async def replay(done: str) -> Started:
             return Started(await self._read(done), replayed=True)
@@ -145,6 +154,7 @@ class Start:
     async def _start(
         self,
         request: StartRequest,
+        app: App,
         id_: str,
         recipient_id: str,
         plan: tuple[Sender, ...],
@@ -152,17 +162,20 @@ class Start:
         keep: int = 0,
     ) -> Started:
         with span(Name.START, id_, app=request.app, purpose=request.purpose):
-            return await self._make(request, id_, recipient_id, plan, keep)
+            return await self._make(request, app, id_, recipient_id, plan, keep=keep)
 
     async def _make(
         self,
         request: StartRequest,
+        app: App,
         id_: str,
         recipient_id: str,
         plan: tuple[Sender, ...],
+        *,
         keep: int,
     ) -> Started:
         self._hashing.check_start()
+        fixed, has_code = self._fixed_code(app, recipient_id), request.notice is None
         subject = Subject(
             id=id_,
             app=request.app,
@@ -172,16 +185,22 @@ class Start:
             recipient_id=recipient_id,
             client_ip=request.client_ip,
             limit_keys=request.limit_keys,
-            has_code=request.notice is None,
-            segments=self._segments(request, plan),
+            limits=app.limits_over(self._limits),
+            has_code=has_code,
+            test=fixed is not None,
+            segments=self._segments(request, app, plan),
         )
-        uniform = self._uniform and request.notice is None
+        uniform = self._uniform and has_code
         judge = self._guard.weigh if uniform else self._guard.check
-        passed = await judge(subject, has_route=bool(plan))
-        v = self._verification(request, id_, recipient_id, plan, passed)
+        # The guard is about what is sent.
+        passed = UNGUARDED if subject.test else await judge(subject, has_route=bool(plan))
+        v = self._verification(request, app, subject, plan, passed)
         salt = secrets.token_bytes(SALT_BYTES)
         draft = None if uniform else await self._advance.draft(v, salt)
-        created = await self._create(v, salt, subject, passed, draft=draft, keep=keep)
+        digest = await self._advance.digest(v, salt, fixed) if fixed and has_code else b""
+        created = await self._create(
+            v, salt, subject, passed, draft=draft, digest=digest, keep=keep
+        )
         if uniform:
             # Read before anything is done about it: the answer is the same whatever that will be.
             answer = Started(await self._read(id_), passed.standings)
@@ -192,7 +211,7 @@ class Start:
         if isinstance(created, Exists):
             await self._guard.counted_twice(passed)
         if isinstance(created, Claim):
-            self._metrics.started(v.country, v.purpose)
+            self._metrics.started(v)
             sent = await self._tasks.within(self._until_accepted(created, draft), SEND_BUDGET)
             if sent is not None:
                 return Started(sent, passed.standings)
@@ -207,7 +226,7 @@ class Start:
             return
         v = created.verification
         if v.withheld is None:
-            self._metrics.started(v.country, v.purpose)
+            self._metrics.started(v)
         else:
             self._metrics.withheld(v.withheld)
         self._tasks.after_answer(lambda: self._advance.run(created))
@@ -224,6 +243,7 @@ class Start:
         passed: Passed,
         *,
         draft: Draft | None,
+        digest: bytes,
         keep: int,
     ) -> Claim | Exceeded | OptedOut | Exists:
         created_event = audit.of_verification(
@@ -244,13 +264,20 @@ class Start:
         return await self._store.create(
             v,
             salt,
-            self._limits.recipient,
+            () if subject.test else subject.limits.recipient,
+            limit_app=v.app if "recipient" in subject.limits.own else "",
+            digest=digest,
             event=created_event,
             superseded=superseded,
             blocked=blocked,
             keep=keep,
             first=draft.begin if draft else None,
         )
+
+    def _fixed_code(self, app: App, recipient_id: str) -> Code | None:
+        """The code of a test number of the app; ``None`` for everybody else."""
+        kept = app.test_numbers.get(recipient_id)
+        return open_code(kept, app.id, recipient_id, self._keyring) if kept else None
 
     async def _refuse(
         self, created: Exceeded | OptedOut, subject: Subject, passed: Passed
@@ -284,36 +311,42 @@ class Start:
             raise UnavailableError("The verification was lost by the store; start again.", 1)
         return v
 
-    def _plan(self, request: StartRequest) -> tuple[Sender, ...]:
+    def _plan(self, request: StartRequest, app: App) -> tuple[Sender, ...]:
         """The senders in order; none where no route covers the country, which the guard refuses."""
-        names = plan_for(request.recipient.country, self._routing.routes)
+        senders = app.senders_among(self._routing.senders)
+        names = plan_for(request.recipient.country, app.routes or self._routing.routes)
         if request.senders is not None:
-            unknown = unknown_senders(request.senders, self._routing.senders)
+            unknown = unknown_senders(request.senders, senders)
             if unknown:
-                raise InvalidRequestError.at("/senders", "names a sender that is not configured")
+                raise InvalidRequestError.at(
+                    "/senders", "names a sender that is not configured, or not for this app"
+                )
         if names is None:
             return ()
-        plan = tuple(self._routing.senders[name] for name in request.senders or names)
+        plan = tuple(senders[name] for name in request.senders or names if name in senders)
         return _able_to_say(plan, request)
 
-    def _check_text(self, request: StartRequest) -> None:
+    def _check_text(self, request: StartRequest, app: App) -> None:
         """Refuse before anything is created what could not be sent."""
-        if not request.alphabet.allows(request.code_length):
-            bits = request.alphabet.bits(request.code_length)
+        length = self._code_length(request, app)
+        if not request.alphabet.allows(length):
+            bits = request.alphabet.bits(length)
             raise InvalidRequestError.at(
                 "/code_length", f"makes a code of {bits:.0f} bits; {MIN_BITS} are the least"
             )
         try:
-            self._compose(request, None)
+            self._compose(request, app, None)
         except TextError as error:
             pointer = "/transaction" if request.transaction else "/web_origin"
             raise InvalidRequestError.at(pointer, f"makes a text that {error}") from None
 
-    def _with_room(self, plan: tuple[Sender, ...], request: StartRequest) -> tuple[Sender, ...]:
+    def _with_room(
+        self, plan: tuple[Sender, ...], request: StartRequest, app: App
+    ) -> tuple[Sender, ...]:
         """The senders whose text has room for what it must say of stopping: without it, it may not go."""
         country = request.recipient.country
         said = {sender.stop_text_in(country) for sender in plan}
-        fits = {stop_text for stop_text in said if self._has_room(request, stop_text)}
+        fits = {stop_text for stop_text in said if self._has_room(request, app, stop_text)}
         able = tuple(sender for sender in plan if sender.stop_text_in(country) in fits)
         if plan and not able:
             raise InvalidRequestError.at(
@@ -321,25 +354,25 @@ class Start:
             )
         return able
 
-    def _has_room(self, request: StartRequest, stop_text: str | None) -> bool:
+    def _has_room(self, request: StartRequest, app: App, stop_text: str | None) -> bool:
         try:
-            self._compose(request, stop_text)
+            self._compose(request, app, stop_text)
         except TextError:
             return False
         return True
 
-    def _segments(self, request: StartRequest, plan: tuple[Sender, ...]) -> int:
+    def _segments(self, request: StartRequest, app: App, plan: tuple[Sender, ...]) -> int:
         """Of the longest message that a sender of the plan may send: each is paid for."""
         country = request.recipient.country
         said = {sender.stop_text_in(country) for sender in plan}
-        sizes = (measure(self._compose(request, stop_text)) for stop_text in said)
+        sizes = (measure(self._compose(request, app, stop_text)) for stop_text in said)
         return max((size.segments for size in sizes), default=1)
 
-    def _compose(self, request: StartRequest, stop_text: str | None) -> str:
+    def _compose(self, request: StartRequest, app: App, stop_text: str | None) -> str:
         if request.notice is not None:
             return complete_notice(request.notice.text, stop_text)
-        composed = self._texts_of(request.app).compose(
-            Code("0" * request.code_length),
+        composed = app.texts_over(self._texts).compose(
+            Code("0" * self._code_length(request, app)),
             purpose=request.purpose,
             country=request.recipient.country,
             locale=request.locale,
@@ -350,31 +383,35 @@ class Start:
         )
         return composed.text
 
+    def _code_length(self, request: StartRequest, app: App) -> int:
+        return request.code_length or app.code_length or self._routing.code_length
+
     def _verification(
         self,
         request: StartRequest,
-        id_: str,
-        recipient_id: str,
+        app: App,
+        subject: Subject,
         plan: tuple[Sender, ...],
         passed: Passed,
     ) -> Verification:
         now = self._clock.now()
         send_at = request.notice.send_at if request.notice else 0
         return Verification(
-            id=id_,
+            id=subject.id,
             app=request.app,
             purpose=request.purpose,
             country=request.recipient.country,
             masked=request.recipient.masked,
-            recipient_id=recipient_id,
+            recipient_id=subject.recipient_id,
             sealed=self._keyring.seal(request.recipient.e164),
             key_id=self._keyring.newest,
             plan=plan,
             created_at=now,
-            expires_at=max(now, send_at) + request.ttl,
+            expires_at=max(now, send_at) + (request.ttl or app.ttl or self._routing.ttl),
             attempts_allowed=self._routing.attempts,
-            code_length=request.code_length,
-            alphabet=request.alphabet,
+            code_length=self._code_length(request, app),
+            # The code of a test number is digits, whatever others are made of.
+            alphabet=Alphabet.DIGITS if subject.test else request.alphabet,
             locale=request.locale,
             host=request.host,
             app_hash=request.app_hash,
@@ -386,11 +423,12 @@ class Start:
             clients=self._budget.clients(
                 self._keyring.digest,
                 app=request.app,
-                recipient_id=recipient_id,
+                recipient_id=subject.recipient_id,
                 client_ip=request.client_ip,
                 limit_keys=request.limit_keys,
             ),
-            callback_url=request.callback_url,
+            callback_url=request.callback_url or (None if request.notice else app.callback_url),
+            test=subject.test,
             tracked=passed.tracked,
             withheld=passed.refusal.reason if passed.refusal else None,
             price=passed.price,

@@ -44,13 +44,14 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer to a typed code; ``delivery`` is the number of the one that carried it, ``proof`` the
-    signed proof where the start gave a nonce."""
+    signed proof where the start gave a nonce, ``test`` whether it is of a test number."""
 
     approved: bool
     status: Status
     attempts_remaining: int
     delivery: int | None = None
     proof: str | None = None
+    test: bool = False
 
 
 class Verify:
@@ -181,11 +182,14 @@ class Verify:
         match reply[0]:
             case "approved":
                 proof = self._proof(v, now)
-                return Verdict(True, Status.APPROVED, int(reply[2]), int(reply[1]), proof)
+                # No delivery carried the code of a test number.
+                return Verdict(
+                    True, Status.APPROVED, int(reply[2]), int(reply[1]) or None, proof, v.test
+                )
             case "rejected":
-                return Verdict(False, v.status, int(reply[1]))
+                return Verdict(False, v.status, int(reply[1]), test=v.test)
             case "locked":
-                return Verdict(False, Status.LOCKED, 0)
+                return Verdict(False, Status.LOCKED, 0, test=v.test)
             case _:
                 raise VerificationClosedError(reply[1])
 

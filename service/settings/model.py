@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.domain.app import MAX_NAME, Ground
 from service.domain.code import HASH_PROFILES, HashCost
 from service.domain.decide import Policy
 from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
@@ -54,8 +55,6 @@ from service.telnyx.client import SEND_TIMEOUT
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.webhook import read_public_keys
 
-_MAX_APP_NAME = 40
-
 
 def _fits_a_header(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
@@ -70,7 +69,7 @@ def _can_stand_in_a_text(name: str) -> str:
 
 
 _AppName = Annotated[
-    str, Field(min_length=1, max_length=_MAX_APP_NAME), AfterValidator(_can_stand_in_a_text)
+    str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_can_stand_in_a_text)
 ]
 _TelnyxKey = Annotated[
     SecretStr, Field(alias="TELNYX_API_KEY", min_length=1), AfterValidator(_fits_a_header)
@@ -188,7 +187,7 @@ class Settings(BaseSettings):
 
     def _notice_faults(self, stop_texts: dict[str, str]) -> list[str]:
         faults = []
-        for event, text in {**NOTICE_TEXTS, **self.notices}.items():
+        for event, text in self.notice_texts().items():
             try:
                 notice = compose_notice(text, self.app_name)
             except NoticeTextError as error:
@@ -245,8 +244,17 @@ class Settings(BaseSettings):
         return _texts(self.app_name, self.texts, self.codes)
 
     def notice_texts(self) -> dict[str, str]:
-        texts = {**NOTICE_TEXTS, **self.notices}
-        return {event: compose_notice(text, self.app_name) for event, text in texts.items()}
+        """By event, with ``{app}`` in them."""
+        return {**NOTICE_TEXTS, **self.notices}
+
+    def ground(self) -> Ground:
+        return Ground(
+            senders=self.routing().senders,
+            texts=self.texts_(),
+            notices=self.notice_texts(),
+            callbacks=self.callbacks.rules(),
+            alphabet=self.codes.alphabet,
+        )
 
     def limits_(self) -> Limits:
         section = self.limits
@@ -272,6 +280,8 @@ class Settings(BaseSettings):
             routes=[Route(frozenset(r.countries), tuple(r.plan)) for r in self.routes],
             attempts=self.codes.attempts,
             resend_after=milliseconds(self.codes.resend_after),
+            code_length=self.codes.length,
+            ttl=milliseconds(self.codes.ttl),
         )
 
     def hash_cost(self) -> HashCost:

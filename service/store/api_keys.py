@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from service.clock import Clock
+from service.domain.audit import Event
 from service.store import keys
 from service.store.connection import Connection
 from service.store.records import dump, pairs
@@ -113,8 +114,8 @@ class ApiKeyStore:
         ]
         return sorted(found, key=lambda entry: entry[0].created_at)
 
-    async def revoke(self, id_: str) -> bool:
-        """Revoke for good; ``False`` if there is no such key, or it was revoked before.
+    async def revoke(self, id_: str) -> ApiKey | None:
+        """Revoke for good; ``None`` if there is no such key, or it was revoked before.
 
         Raises:
             KeyChangedError: somebody else changed it at the same time.
@@ -122,9 +123,10 @@ class ApiKeyStore:
         entry = await self._read(id_)
         key = _load(id_, entry) if entry else None
         if entry is None or key is None or key.revoked_at is not None:
-            return False
-        await self._replace(entry, replace(key, revoked_at=self._clock.now()))
-        return True
+            return None
+        revoked = replace(key, revoked_at=self._clock.now())
+        await self._replace(entry, revoked)
+        return revoked
 
     async def rotate(
         self, id_: str, overlap: int, expires_at: int | None = None
@@ -149,6 +151,13 @@ class ApiKeyStore:
         )
         await self._replace(entry, rotated)
         return rotated, f"{_PREFIX}{id_}_{secret}"
+
+    async def record(self, event: Event) -> None:
+        """Write down a change of a key. The keys are in a slot of their own, so right after it: a key whose
+        event was lost with its maker was shown to nobody."""
+        await Scripts(self._connection).run(
+            "record", {"audit": f"{keys.prefix(0)}audit"}, {"event": dump(event)}
+        )
 
     async def check(self, plain: str) -> ApiKey | None:
         """The live key that this plain form belongs to; ``None`` if there is none."""
@@ -195,6 +204,7 @@ class ApiKeyStore:
         )
         if reply[0] != "ok":
             raise KeyChangedError
+        self._cache.pop(key.id, None)
 
 
 def _hash(secret: str) -> str:

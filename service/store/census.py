@@ -46,12 +46,12 @@ async def count_needs(
 
 
 async def _add(connection: Connection, names: list[str], now: int, needs: dict[str, Need]) -> int:
-    fields = ("base", "status", "closed_at")
+    fields = ("base", "more", "status", "closed_at")
     replies = await connection.commands([("HMGET", name, *fields) for name in names])
-    for base_text, status, closed_at in replies:
+    for base_text, more, status, closed_at in replies:
         if base_text is None:
             continue  # it expired meanwhile
-        base = json.loads(base_text)
+        base = json.loads(base_text) | json.loads(more or "{}")
         until = _needed_until(base, status, int(closed_at or 0))
         if until > now:
             needs[base["key_id"]] = needs.get(base["key_id"], Need()).also(until)

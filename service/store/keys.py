@@ -110,9 +110,9 @@ class RecipientKeys:
     def active(self) -> str:
         return f"{self.prefix}a:{self.recipient_id}"
 
-    @property
-    def limit(self) -> str:
-        return f"{self.prefix}l:{self.recipient_id}:recipient"
+    def limit(self, app: str = "") -> str:
+        """The recipient's limit; with ``app`` the one that this app counts for itself."""
+        return f"{self.prefix}l:{self.recipient_id}:recipient{app and ':'}{app}"
 
     @property
     def due(self) -> str:
@@ -226,6 +226,8 @@ API_KEYS = "cs:api-keys"
 
 API_KEYS_USED = "cs:api-keys-used"
 """One hash: key id -> when it was last used. Apart, so that no use can undo a change of the key."""
+APPS = f"{prefix(0)}apps"
+"""One hash: app -> its definition. In partition 00, whose audit trail says who changed it."""
 BREAKERS = f"{prefix(0)}breakers:all"
 """Every open breaker, with all that is known of it."""
 SYNC = f"{prefix(0)}sync"

@@ -43,8 +43,13 @@ _BASE_FIELDS = (
     "nonce", "price", "bound",
 )  # fmt: skip
 _BASE_OF_LAYOUT_1 = frozenset(
-    {*_BASE_FIELDS, "plan", "metadata", "transaction", "notice"} - {"nonce", "price", "bound"}
-)
+    {
+        "app", "purpose", "country", "masked", "recipient_id", "sealed", "key_id", "created_at",
+        "expires_at", "attempts_allowed", "code_length", "locale", "host", "app_hash",
+        "plan", "metadata", "transaction", "notice",
+    }
+)  # fmt: skip
+"""What it knew; nothing is ever added, here and below."""
 _REPORT_OF_LAYOUT_1 = frozenset(
     {"status", "at", "message_id", "fault", "errors", "cost", "currency"}
 )
@@ -87,6 +92,8 @@ def dump_base(v: Verification) -> tuple[str, str]:
     base["plan"] = [s.name for s in v.plan]
     if v.metadata:
         base["metadata"] = dict(v.metadata)
+    if v.test:
+        base["test"] = True
     if v.alphabet is not Alphabet.DIGITS:
         base["alphabet"] = v.alphabet
     if v.clients:

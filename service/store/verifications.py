@@ -124,6 +124,8 @@ class VerificationStore:
         salt: bytes,
         windows: Sequence[Limit],
         *,
+        limit_app: str = "",
+        digest: bytes = b"",
         event: Event,
         superseded: Event,
         blocked: Event,
@@ -133,7 +135,8 @@ class VerificationStore:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
         least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. The ``first``
         delivery is begun in the same step: it is in the claim's verification then, and only then may be
-        sent."""
+        sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
+        number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
         lease, (base, more) = secrets.token_hex(8), dump_base(v)
         since = first.delivery.begun_at if first else v.created_at
@@ -148,7 +151,7 @@ class VerificationStore:
                 # A notice takes the place of nothing.
                 "pending": of_recipient.pending(v.app, v.id if v.notice else v.purpose),
                 "opt_out": of_recipient.opt_out,
-                "limit": of_recipient.limit,
+                "limit": of_recipient.limit(limit_app),
                 "guesses": of_recipient.guesses(v.app),
                 "known": of_recipient.known(v.app),
                 "breakers": f"{k.prefix}breakers",
@@ -178,7 +181,7 @@ class VerificationStore:
                 "uniform": "" if v.notice else self._uniform,
                 "withheld": v.withheld or "",
                 "delivery": dump_delivery(first.delivery) if first else "",
-                "digest": first.digest.hex() if first else "",
+                "digest": (first.digest if first else digest).hex(),
                 "routes": " ".join(first.routes) if first else "",
                 "begun_event": dump(first.event) if first else "",
             },

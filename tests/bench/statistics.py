@@ -97,10 +97,10 @@ async def measure(url: str) -> tuple[float, float, float]:
 
 async def _timed(store: StatsStore, hours: range) -> float:
     begun = time.perf_counter()
-    found = await store.hours(hours, Detail.SENDERS)
-    rows = delivery_rows(found, ("country", "sender"), lambda _: True)
+    found = await store.together(hours, Detail.SENDERS)
+    rows = delivery_rows({hours[0]: found}, ("country", "sender"), lambda _: True)
     answer(DeliveriesAnswer(window="24h", since="", rows=rows))
     took = time.perf_counter() - begun
-    assert len(found) == HOURS
+    assert len(found) == APPS * COUNTRIES * len(SENDERS)
     assert len(rows) == COUNTRIES * len(SENDERS)
     return took

@@ -163,6 +163,17 @@ async def test_a_head_that_is_none_is_not_signed(
         await _is_refused(found, "partition 17")
 
 
+async def test_an_event_of_the_future_which_hides_what_follows_is_told(
+    store: Store, ring: str, valkey: str
+) -> None:
+    async with sealing(valkey, ring) as running:
+        await running()
+        assert b"countersign_audit_chain_broken 0.0" in running._metrics.render()
+        store.xadd(STREAM, {"event": event(21)}, id="9999999999999-1")
+        await running()
+        assert b"countersign_audit_chain_broken 1.0" in running._metrics.render()
+
+
 async def test_an_archive_that_was_never_made_hides_nothing(
     store: Store, key: str, ring: str, tmp_path: Path, valkey: str
 ) -> None:

@@ -5,7 +5,9 @@ import re
 import pytest
 from redis.asyncio import Redis
 
+from service.api.key_limits import FailedKeys
 from service.clock import SystemClock
+from service.domain.guard import Limit
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
 from service.store.sessions import IDLE, LONGEST, SessionStore
@@ -73,6 +75,22 @@ async def test_what_is_no_key_or_may_not_audit_is_told_so(run: Run) -> None:
             assert said in answer.text
             assert "set-cookie" not in answer.headers
             assert key not in answer.text
+
+
+async def test_who_tries_many_keys_has_to_wait_and_a_good_key_has_not(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = run.app.service.api.state.parts.key_limits
+    monkeypatch.setattr(limits, "_failed", FailedKeys(Limit(3, 60)))
+    async with client(run.url) as browser:
+        answers = [
+            await browser.post("/dashboard/sign-in", data={"key": f"cs_{n}_x"}) for n in range(4)
+        ]
+    assert [answer.status_code for answer in answers] == [403, 403, 403, 429]
+    assert "Too many keys were wrong" in answers[-1].text
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    async with signed_in(run, run.own) as browser:
+        assert (await browser.get("/dashboard/health")).status_code == 200
 
 
 async def test_signing_out_ends_the_session(run: Run) -> None:

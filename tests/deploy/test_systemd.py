@@ -1,20 +1,24 @@
 """The units: what systemd says of them, and their command lines, run as they stand. Their sandboxing needs a
 systemd that runs, and is judged from the file only."""
 
+import asyncio
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
 from service.app import DRAIN_TIMEOUT
 from tests.deploy.production import load, make
-from tests.harness import PATIENCE, free_port
+from tests.harness import PATIENCE, client, eventually, free_port, make_api_key
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 CONFIG = UNITS.parent / "countersign.toml"
@@ -22,8 +26,12 @@ NAMES = ("countersign", "countersign-worker")
 MOST_EXPOSED = 1.5
 # Ended by the kernel for memory that is made executable after it was written, as under systemd.
 _CONFINED = (
-    "import ctypes, os, sys; assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0; "
-    "os.execv(sys.argv[1], sys.argv[1:])"
+    sys.executable,
+    "-c",
+    (
+        "import ctypes, os, sys; assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0; "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    ),
 )
 
 pytestmark = pytest.mark.deploy
@@ -106,7 +114,16 @@ def test_each_variable_is_a_setting(
 
 @pytest.fixture
 def running(valkey: str, tmp_path: Path) -> Iterator[dict[int, int]]:
-    """Both units' command lines at once, with their credentials; ports and places are this test's."""
+    with _both_units(valkey, tmp_path) as ports:
+        yield ports
+
+
+@contextmanager
+def _both_units(valkey: str, tmp_path: Path, under: Sequence[str] = ()) -> Iterator[dict[int, int]]:
+    """Both units' command lines at once, with their credentials; ports and places are this test's. ``under``:
+    what runs them."""
+    with Redis.from_url(valkey) as redis:
+        redis.flushall()
     ports = {port: free_port() for port in (8000, 8001, 9100, 9101)}
     places = {"/etc/countersign/countersign.toml": str(CONFIG), "%d": str(tmp_path)}
     places["/opt/countersign/bin"] = str(Path(sys.prefix) / "bin")
@@ -134,7 +151,7 @@ def running(valkey: str, tmp_path: Path) -> Iterator[dict[int, int]]:
         with (tmp_path / f"{name}.log").open("wb") as log:
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-c", _CONFINED, *command],
+                    [*(word.format(name) for word in under), *_CONFINED, *command],
                     env=env,
                     cwd="/",
                     stdout=log,
@@ -175,3 +192,51 @@ def test_both_command_lines_run_side_by_side(running: dict[int, int]) -> None:
         # A worker takes no requests.
         started = f"http://127.0.0.1:{running[8001]}/v1/verifications"
         assert client.post(started, json={}).status_code == 404
+
+
+async def test_the_system_call_filter_lets_them_work(valkey: str, tmp_path: Path) -> None:
+    """What a login calls, as strace counts it, is what ``SystemCallFilter`` lets through."""
+    strace = shutil.which("strace")
+    if strace is None or shutil.which("systemd-analyze") is None:
+        pytest.skip("strace or systemd-analyze is not installed")
+    allowed = _filtered(_unit("countersign")["SystemCallFilter"])
+    assert {"read", "connect"} <= allowed
+    assert "mount" not in allowed
+    key = await make_api_key(valkey)
+    # -D: the service is our child, not strace's.
+    under = [strace, "-D", "-f", "-c", "-o", f"{tmp_path}/{{}}.calls"]
+    with _both_units(valkey, tmp_path, under) as ports:
+        async with client(f"http://127.0.0.1:{ports[8000]}", key) as api:
+            started = await api.post("/v1/verifications", json={"to": "+12025550123"})
+            assert started.status_code == 201
+            path = f"/v1/verifications/{started.json()['id']}/verify"
+            assert (await api.post(path, json={"code": "123456"})).status_code == 200
+    for name in NAMES:
+        calls = await eventually(partial(asyncio.to_thread, _calls, tmp_path / f"{name}.calls"))
+        assert {"execve", "epoll_wait"} & calls
+        assert calls <= allowed, sorted(calls - allowed)
+
+
+def _calls(path: Path) -> set[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()[2:-2] if path.exists() else []
+    return {line.split()[-1] for line in lines}
+
+
+def _filtered(lines: list[str]) -> set[str]:
+    """The system calls that remain, as systemd reads the lines."""
+    allowed: set[str] = set()
+    for line in lines:
+        named = set().union(*map(_members, line.lstrip("~").split()))
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    return allowed
+
+
+def _members(name: str) -> set[str]:
+    if not name.startswith("@"):
+        return {name}
+    said = _analyze("syscall-filter", name)[1].splitlines()[1:]
+    words = [line.strip() for line in said if line.strip() and not line.strip().startswith("#")]
+    # A few of these every filter of systemd's lets through.
+    return set().union(
+        *map(_members, [*words, *(["@default"] if name == "@system-service" else [])])
+    )

@@ -12,6 +12,7 @@ from service.doctor.account import check_account, check_profiles, judge_failure
 from service.doctor.finding import Finding, Level
 from service.doctor.hashing import Speed, check_codes, check_hashing, measure, search_cost
 from service.doctor.store import (
+    check_apps,
     check_clock,
     check_layout,
     check_lookup,
@@ -21,6 +22,7 @@ from service.doctor.store import (
     check_tls,
 )
 from service.doctor.webhook import check_webhook
+from service.domain.app import App, FixedCode
 from service.domain.code import HASH_PROFILES, Alphabet, HashCost
 from service.domain.keyring import Keyring
 from service.settings import SettingsError
@@ -131,6 +133,14 @@ def test_another_layout_is_seen() -> None:
     assert check_layout({"layout": "2", "partitions": "64"}).level is Level.OK
     assert check_layout({"layout": "9", "partitions": "64"}).level is Level.FAIL
     assert check_layout({"layout": "2", "partitions": "128"}).level is Level.FAIL
+
+
+def test_test_numbers_are_warned_of() -> None:
+    assert check_apps([App(id="default")]).level is Level.OK
+    tested = App(id="shop", test_numbers={"0" * 32: FixedCode("+1********99", "")})
+    found = check_apps([App(id="default"), tested])
+    assert found.level is Level.WARN
+    assert "shop (1)" in found.says
 
 
 def test_a_keyring_of_other_data_is_seen() -> None:

@@ -83,6 +83,12 @@ def test_what_is_withheld_sends_nothing_and_stays_open_to_its_end(
         assert isinstance(decision, Wait)
 
 
+@given(verifications(), policies, instants)
+def test_nothing_is_sent_to_a_test_number(v: Verification, policy: Policy, now: int) -> None:
+    tested = replace(v, test=True, deliveries=(), notice=None)
+    assert isinstance(decide(tested, policy, now), Close | Wait)
+
+
 @given(verifications(status=Status.PENDING), policies, instants)
 def test_nothing_is_sent_beyond_the_budget(v: Verification, policy: Policy, now: int) -> None:
     if v.messages >= policy.max_deliveries and v.deliveries:
@@ -386,6 +392,7 @@ TABLE: dict[str, tuple[Verification, int, Decision]] = {
         NOW,
         Wait(_EXPIRY, Reason.RATE_LIMITED),
     ),
+    "a test number: nothing is sent": (fresh(test=True), NOW, Wait(_EXPIRY, Reason.TEST_NUMBER)),
     "expired": (_after(Accepted(START, "m")), _EXPIRY, Close(Status.EXPIRED, Reason.EXPIRED)),
     "approved": (
         fresh(status=Status.APPROVED, closed_reason=Reason.APPROVED),

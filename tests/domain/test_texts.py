@@ -302,6 +302,9 @@ def test_a_payee_may_be_of_any_script(payee: str) -> None:
         ("deutsch!", "{code} {app}", "no locale"),
         ("de@long", "{code} {app}", "no locale"),
         ("de@", "{code} {app}", "no locale"),
+        ("pt-br", "{code} {app}", "write pt-BR"),
+        ("zh-TW", "{code} {app}", "write zh-Hant-TW"),
+        ("iw", "{code} {app}", "write he"),
     ],
 )
 def test_a_template_that_cannot_be_sent_is_refused(key: str, template: str, said: str) -> None:
@@ -333,7 +336,7 @@ def test_any_template_is_fine_or_is_told_what_is_wrong(purpose: str, key: str, t
 
 def test_a_name_may_be_of_any_script_but_not_change_the_direction() -> None:
     assert check_name("Банк Пример") == check_name("بنك") == check_name("Ácme") == []
-    for name in ("a\nb", "a\u202eb", "{code}", "a\u2066"):
+    for name in ("a\nb", "a\u202eb", "{code}", "a\u2066", "@evil.example"):
         assert check_name(name)
     cyrillic = replace(SHIPPED, app_name="Банк Пример")
     assert measure(_compose("en", cyrillic).text).encoding is Encoding.UCS_2

@@ -19,6 +19,7 @@ from service.store.connection import Connection
 from service.store.opt_out_sync import OptOutSyncStore
 from service.store.people import PeopleStore
 from service.store.recipients import OptOut, RecipientStore
+from service.store.records import pairs
 from service.store.scripts import Scripts
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.http import TelnyxConfig
@@ -104,8 +105,8 @@ class Syncing:
         found = []
         for partition in range(keys.PARTITIONS):
             audit = f"{keys.prefix(partition)}audit"
-            for _, (_, stored) in await self.connection.command("XRANGE", audit, "-", "+"):
-                event = json.loads(stored)
+            for _, fields in await self.connection.command("XRANGE", audit, "-", "+"):
+                event = json.loads(pairs(fields)["event"])
                 found += [event] if event["type"] == kind else []
         return found
 

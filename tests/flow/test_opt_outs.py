@@ -121,7 +121,7 @@ async def test_only_a_keyword_lifts_it_and_help_changes_nothing(app: World) -> N
 async def test_a_brand_says_how_to_stop_where_the_law_asks_it(app: World) -> None:
     await app.start("+33612345678", web_origin="https://login.example.com")
     first, last = (await _text(app, "+33612345678")).splitlines()
-    assert first.endswith(f"Do not share it. {STOP_TEXT}")
+    assert first.endswith(f"Ne le communiquez à personne. {STOP_TEXT}")
     assert last.startswith("@login.example.com #")
     await app.start("+447700900140")
     assert STOP_TEXT not in await _text(app, "+447700900140")
@@ -131,7 +131,7 @@ async def test_a_brand_says_how_to_stop_where_the_law_asks_it(app: World) -> Non
 
 
 async def test_a_sender_without_room_for_it_is_passed_over(app: World) -> None:
-    origin = f"https://{'a' * 60}.{'b' * 17}.example.com"
+    origin = f"https://{'a' * 60}.{'b' * 24}.example.com"
     v = await app.start("+33612345670", web_origin=origin)
     assert [d["sender"] for d in v["deliveries"]] == ["long"]
     body = {"to": "+33612345671", "web_origin": origin, "senders": ["brand"]}

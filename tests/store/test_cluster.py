@@ -10,6 +10,7 @@ from service.domain.keyring import Keyring, parse_keys
 from service.domain.stats import HOUR
 from service.domain.stats_sums import total
 from service.domain.verification import Status
+from service.flow.migrating import Migrating
 from service.flow.sealing import Sealing
 from service.flow.statistics import Statistics
 from service.store import keys
@@ -18,7 +19,7 @@ from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.recipients import OptOut
 from service.store.scripts import Scripts
-from service.store.setup import check_setup
+from service.store.setup import LAYOUT, check_setup
 from service.store.stats import Detail, StatsStore
 from service.store.trail import START, TrailStore
 from service.telemetry import Metrics
@@ -140,3 +141,23 @@ async def test_a_long_backlog_does_not_use_up_the_connections(stores: Stores) ->
     await stores.connection.commands([("ZADD", k.out, NOW, k.subject) for k in waiting])
     assert len(await store.due(NOW)) == 800
     assert (await store.backlog()).subjects == 800
+
+
+async def test_the_trail_is_brought_to_this_layout_on_a_cluster(stores: Stores) -> None:
+    """Of layout 1, whose events lie on every master."""
+    command, meta = stores.connection.command, keys.META
+    await command("HSET", meta, "layout", LAYOUT - 1, "partitions", 64, "lookup", "known")
+    trails = {}
+    for partition in range(0, 64, 7):
+        person = f"{partition:08x}" + "2" * 24
+        event = f'{{"type":"attempt.rejected","at":1,"recipient":"{person}"}}'
+        audit = f"{keys.prefix(partition)}audit"
+        trails[audit] = [await command("XADD", audit, "*", "event", event) for _ in range(3)]
+    migrating = Migrating(stores.connection, stores.scripts, ManualClock(NOW), Metrics())
+    await migrating.store.close()
+    assert await migrating()
+    for audit, ids in trails.items():
+        found = await command("XRANGE", audit, "-", "+")
+        found = [entry for entry in found if "store.migrated" not in str(entry)]
+        assert [id_ for id_, _ in found] == ids
+        assert not any("2" * 24 in str(fields) for _, fields in found)

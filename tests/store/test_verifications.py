@@ -7,7 +7,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from service.domain.audit import EventType, of_attempt, of_outcome, of_verification
+from service.domain.code import Alphabet
 from service.domain.guard import Exceeded, Limit
+from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, DeliveryStatus, Reason, Status
 from service.store.keys import VerificationKeys
 from service.store.recipients import OptOut
@@ -31,7 +33,9 @@ async def _events(redis: Redis, id_: str) -> list[str]:
     return [event["type"] for event in found if event.get("verification") == id_]
 
 
-async def _attempt(stores: Stores, id_: str, digest: bytes, app: str = "default") -> list[str]:
+async def _attempt(
+    stores: Stores, id_: str, digest: bytes, app: str = "default", **changes: Any
+) -> list[str]:
     event = of_attempt(EventType.ATTEMPT_COUNTED, id_, app, NOW, "key")
     counted = await stores.verifications.count_attempt(
         id_,
@@ -40,7 +44,7 @@ async def _attempt(stores: Stores, id_: str, digest: bytes, app: str = "default"
         NOW + 10_000,
         event=event,
         blocked={"type": "guard.blocked"},
-        **PLAIN,
+        **PLAIN | changes,
     )
     if isinstance(counted, Exceeded):
         return [counted.limit]
@@ -265,3 +269,30 @@ async def test_the_outcome_of_a_post_under_way_is_kept_though_all_has_ended(
     assert (await _events(redis, id_)).count("delivery.accepted") == 1
     assert await stores.verifications.withhold(claim, Reason.SPEND_LIMIT, event) == "lost"
     assert (await stores.read(id_)).withheld is None
+
+
+async def test_a_record_that_was_bound_to_nothing_is_verified_as_it_was(stores: Stores) -> None:
+    """It has a transaction, but was made before codes were bound to one."""
+    v = verification(transaction=Transaction("Shop", "12.50", "EUR"))
+    claim = await stores.create(v)
+    assert isinstance(claim, Claim)
+    await stores.begin(claim)
+    assert (await stores.read(v.id)).bound is None
+    assert (await _attempt(stores, v.id, DIGEST))[0] == "approved"
+
+
+async def test_what_is_not_for_a_verification_is_not_counted(stores: Stores, redis: Redis) -> None:
+    paid = Transaction("Shop", "12.50", "EUR")
+    v = verification(transaction=paid, bound=paid.fingerprint, alphabet=Alphabet.MIXED)
+    claim = await stores.create(v)
+    assert isinstance(claim, Claim)
+    await stores.begin(claim)
+    assert (await stores.read(v.id)).alphabet is Alphabet.MIXED
+    assert await _attempt(stores, v.id, DIGEST) == ["unreadable", "mixed"]
+    mixed: dict[str, Any] = {"alphabets": [Alphabet.LETTERS, Alphabet.MIXED]}
+    for bound in (None, "", Transaction("Shop", "12.51", "EUR").fingerprint):
+        assert await _attempt(stores, v.id, DIGEST, **mixed, bound=bound) == ["mismatch"]
+    assert (await stores.read(v.id)).attempts_used == 0
+    assert (await _events(redis, v.id)).count("attempt.counted") == 0
+    answer = await _attempt(stores, v.id, DIGEST, **mixed, bound=paid.fingerprint)
+    assert answer[0] == "approved"

@@ -26,7 +26,14 @@ async def test_the_old_release_finds_no_member_that_it_does_not_know(
             for name, value in line["value"].items():
                 if value.startswith("{"):
                     known.setdefault(name[0], set()).update(json.loads(value))
-    started = await app.start(PHONE, client_ip="192.0.2.7", limit_keys={"device": "one"})
+    known["b"] |= {"transaction", "notice", "locale", "host", "app_hash"}
+    said = {
+        "client_ip": "192.0.2.7",
+        "limit_keys": {"device": "one"},
+        "nonce": "0123456789abcdef",
+        "transaction": {"payee": "Shop", "amount": "12.00", "currency": "EUR"},
+    }
+    started = await app.start(PHONE, **said)
     await app.until(started["id"], lambda v: v["deliveries"][0]["status"] == "delivered")
     fields = await redis.hgetall(VerificationKeys(started["id"]).record)
     written = [name for name in fields if name in ("base", "o1") or name.startswith("r1:")]

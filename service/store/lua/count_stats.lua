@@ -1,7 +1,7 @@
 -- Adds a partition's increments, keeps what its verifications now count for, and moves the cursor, all at once:
 -- whoever read the same events meanwhile changes nothing.
 -- keys: cursor dirty
--- args: prefix expected reached keep records increments
+-- args: prefix expected reached keep keep_cursor records increments
 -- reply: ok | moved
 if (redis.call('GET', cursor) or '') ~= expected then return { 'moved' } end
 for _, entry in ipairs(cjson.decode(records)) do
@@ -15,7 +15,7 @@ for hour, fields in pairs(cjson.decode(increments)) do
   redis.call('HINCRBY', counters, 'rev', 1)
   redis.call('PEXPIRE', counters, keep)
   redis.call('SADD', dirty, hour)
-  redis.call('PEXPIRE', dirty, keep)
+  redis.call('PEXPIRE', dirty, keep_cursor)
 end
-redis.call('SET', cursor, reached, 'PX', keep)
+redis.call('SET', cursor, reached, 'PX', keep_cursor)
 return { 'ok' }

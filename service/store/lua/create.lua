@@ -1,6 +1,6 @@
 -- Creates a verification, leased by its creator, and cancels the one that it supersedes. With a `delivery`,
 -- it begins that too, unless a breaker holds it back. With uniform answers what is refused is created too,
--- `withheld`: it sends nothing, and its event says why.
+-- `withheld`: it sends nothing, and its event says why. A `digest` without a delivery is a test number's.
 -- keys: record codes due active pending opt_out limit guesses known breakers audit
 -- args: id prefix now base more scopes salt app attempts expires_at ttl retention resend_after lease lease_until windows budget event superseded_event blocked_event callback uniform withheld delivery digest routes begun_event
 -- include: window guesses opted_out breakers supersede
@@ -45,6 +45,7 @@ redis.call('PEXPIRE', active, retention)
 redis.call('ZADD', due, lease_until, id)
 if withheld == '' then
   append_audit(event)
+  if delivery == '' and digest ~= '' then redis.call('HSET', codes, 'd0', digest) end
   if delivery == '' or open_breaker(routes) then return { 'ok' } end
   redis.call('HSET', record, 'd1', delivery, 'rev', 2)
   redis.call('HSET', codes, 'd1', digest)

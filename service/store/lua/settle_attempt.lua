@@ -26,7 +26,8 @@ if proven ~= '' then
   redis.call('HSET', record, 'proven', proven)
   guess_was_right(guesses, known, guess, clients, most_clients, keep_clients, now)
   close(record, codes, id, 'approved', 'approved', now, false)
-  append_audit_with(approved_event, { delivery = tonumber(proven), attempts_remaining = remaining })
+  local of_delivery = proven ~= '0' and tonumber(proven) or nil
+  append_audit_with(approved_event, { delivery = of_delivery, attempts_remaining = remaining })
   return { 'approved', proven, tostring(remaining) }
 end
 if not blind then guess_was_wrong(guesses, guess, budget, now) end

@@ -15,7 +15,7 @@ end
 -- Whom an event concerns whose maker named the verification alone; `base`: of its record.
 local function whose(base, fields)
   local of = { app = base.app, purpose = base.purpose, recipient = base.recipient_id,
-    masked = base.masked, country = base.country }
+    masked = base.masked, country = base.country, test = base.test }
   for name, value in pairs(fields or {}) do of[name] = value end
   return of
 end
