@@ -1,11 +1,12 @@
 """The one place where the parts are built and joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from litestar import Litestar
 
@@ -18,6 +19,7 @@ from service.clock import Clock, SystemClock
 from service.dashboard.routes import dashboard
 from service.domain.guard import parse_limit
 from service.domain.keyring import Keyring
+from service.domain.ordering import KEEP_SENDER
 from service.flow.advance import Advance
 from service.flow.api_keys import ApiKeys
 from service.flow.apps import Apps
@@ -30,7 +32,9 @@ from service.flow.lookups import Lookups
 from service.flow.migrating import Migrating
 from service.flow.notices import Notices
 from service.flow.opt_out_sync import OptOutSync
+from service.flow.ordering import Figures, Ordering
 from service.flow.pumping import Pumping
+from service.flow.quarantine import Quarantine
 from service.flow.sealing import Sealing
 from service.flow.spending import Spending
 from service.flow.start import Start
@@ -51,6 +55,7 @@ from service.store.money import MoneyStore
 from service.store.opt_out_sync import OptOutSyncStore
 from service.store.people import PeopleStore
 from service.store.pumping import PumpingStore
+from service.store.quarantines import QuarantineStore
 from service.store.recipients import RecipientStore
 from service.store.reservations import ReservationStore
 from service.store.scripts import Scripts
@@ -64,6 +69,7 @@ from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
 from service.tracing import TracingSetupError, begin_tracing
 from service.worker import (
+    ORDER_INTERVAL,
     Worker,
     correct_clock,
     keep_migrating,
@@ -96,6 +102,8 @@ class Service:
     statistics: Statistics
     sealing: Sealing
     migrating: Migrating
+    ordering: Ordering
+    quarantine: Quarantine | None
     tasks: Tasks
     inspection: Litestar | None = None
 
@@ -147,6 +155,10 @@ async def build(
         if isinstance(time, SystemClock):
             await correct_clock(time, connection)
             closing.push_async_callback(_cancel, asyncio.create_task(keep_time(time, connection)))
+        if settings.ordering_policy().is_on and role is not Role.WORKER:
+            await service.ordering()
+            following = keep_up(service.ordering, asyncio.Event(), ORDER_INTERVAL)
+            closing.push_async_callback(_cancel, asyncio.create_task(following))
         closing.push_async_callback(service.tasks.drain, DRAIN_TIMEOUT)
         if role is not Role.API:
             await closing.enter_async_context(_polling(service, settings.opt_outs.sync_interval))
@@ -159,7 +171,10 @@ async def _polling(service: Service, sync_interval: float) -> AsyncIterator[None
     stopping = asyncio.Event()
     sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
     migrating = partial(keep_migrating, service.migrating)
-    loops = service.worker.run, service.deliveries.run, sealing, counting, migrating
+    loops: list[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
+    loops = [service.worker.run, service.deliveries.run, sealing, counting, migrating]
+    if service.quarantine is not None:
+        loops.append(partial(keep_up, service.quarantine, every=ORDER_INTERVAL))
     polling = [asyncio.create_task(loop(stopping)) for loop in loops]
     syncing = list[asyncio.Task[None]]()
     if sync_interval:
@@ -214,6 +229,7 @@ def _join(
         retention=settings.retention * 1000,
         budget=settings.guard.budget(),
         uniform=settings.uniform_answers,
+        keep_sender=KEEP_SENDER if settings.ordering_policy().sticky else 0,
     )
     recipients, apps = RecipientStore(connection, scripts), AppStore(connection, scripts, clock)
     rules, lookups, uniform = settings.rules(), None, settings.uniform_answers
@@ -283,6 +299,22 @@ def _join(
         clock=clock,
         uniform=uniform,
     )
+    stats = StatsStore(connection, scripts, routing.senders)
+    quarantines, figures = QuarantineStore(connection, scripts), Figures(stats, clock)
+    ordering = Ordering(
+        figures=figures,
+        quarantines=quarantines,
+        policy=settings.ordering_policy(),
+        clock=clock,
+        metrics=metrics,
+    )
+    quarantine = Quarantine(
+        store=quarantines,
+        figures=figures,
+        policy=settings.ordering.quarantine_policy(),
+        clock=clock,
+        metrics=metrics,
+    )
     limits = settings.limits_()
     guard = Guard(
         store=limit_store,
@@ -290,6 +322,7 @@ def _join(
         pumping=pumping,
         lookups=lookups,
         spending=spending,
+        ordering=ordering,
         clock=clock,
         metrics=metrics,
     )
@@ -306,6 +339,7 @@ def _join(
         keyring=keyring,
         routing=routing,
         texts=texts,
+        ordering=ordering,
         limits=limits,
         budget=settings.guard.budget(),
         clock=clock,
@@ -335,7 +369,6 @@ def _join(
     api_keys = ApiKeyStore(connection, clock, tasks.spawn)
     keys = ApiKeys(api_keys, clock)
     chain = ChainStore(connection, scripts)
-    stats = StatsStore(connection, scripts, routing.senders)
     parts = Parts(
         stats=stats,
         trail=TrailStore(connection),
@@ -367,6 +400,7 @@ def _join(
         sessions=SessionStore(connection, keyring.digest),
         pumping=PumpingStore(connection, scripts),
         breakers=BreakerStore(connection, scripts),
+        quarantines=quarantines,
         is_https=settings.public_url.startswith("https:"),
         clock=clock,
         metrics=metrics,
@@ -402,6 +436,8 @@ def _join(
         statistics=Statistics(stats, metrics),
         sealing=Sealing(chain, keyring, clock, metrics),
         migrating=Migrating(connection, scripts, clock, metrics),
+        ordering=ordering,
+        quarantine=quarantine if settings.ordering_policy().quarantine else None,
         tasks=tasks,
         inspection=inspection,
     )

@@ -163,6 +163,23 @@ class Metrics:
             ["change"],
             registry=registry,
         )
+        self._orders = Counter(
+            "countersign_orders",
+            "Starts with learnt orders, stickiness or quarantine, by why their first sender is first",
+            ["why"],
+            registry=registry,
+        )
+        self._quarantines = Counter(
+            "countersign_quarantines",
+            "Senders quarantined in a country, for another time too, or returned",
+            ["change"],
+            registry=registry,
+        )
+        self._quarantined = Gauge(
+            "countersign_quarantined_senders",
+            "Senders tried last in a country because their failures spike",
+            registry=registry,
+        )
         self._costs_ignored = Counter(
             "countersign_costs_ignored",
             "Costs in another currency, or that are no amount",
@@ -210,6 +227,9 @@ class Metrics:
         self.hashing_places = Gauge(
             "countersign_hash_pool_places", "Places of the hash pool", registry=registry
         )
+        self._add_callbacks(registry)
+
+    def _add_callbacks(self, registry: CollectorRegistry) -> None:
         self._callbacks = Counter(
             "countersign_callbacks",
             "Tries to deliver a callback, by what became of it and the receiver's answer",
@@ -314,6 +334,16 @@ class Metrics:
     def breaker(self, change: str) -> None:
         """``opened``, ``closed``, ``tried`` or ``held``."""
         self._breakers.labels(change).inc()
+
+    def ordered(self, why: str) -> None:
+        self._orders.labels(why).inc()
+
+    def quarantine(self, change: str) -> None:
+        """``quarantined`` or ``returned``."""
+        self._quarantines.labels(change).inc()
+
+    def quarantined(self, senders: int) -> None:
+        self._quarantined.set(senders)
 
     def cost_ignored(self, reason: str) -> None:
         self._costs_ignored.labels(reason).inc()

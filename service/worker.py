@@ -14,6 +14,8 @@ from service.domain.errors import UnavailableError
 from service.flow.advance import Advance
 from service.flow.migrating import Migrating
 from service.flow.opt_out_sync import OptOutSync
+from service.flow.ordering import Ordering
+from service.flow.quarantine import Quarantine
 from service.flow.sealing import Sealing
 from service.flow.statistics import Statistics
 from service.store.connection import Connection
@@ -27,6 +29,8 @@ FOLLOW_INTERVAL = 1_000
 """Milliseconds between two looks at what the trail has that is not sealed, or not counted."""
 MIGRATE_INTERVAL = 5_000
 """Milliseconds between two passes over what an older release may write."""
+ORDER_INTERVAL = 5_000
+"""Milliseconds between two looks at what the order of senders follows from."""
 _MOST_AT_ONCE = 64
 _CLOCK_INTERVAL = 30_000
 _SYNC_LOOK = 60.0
@@ -105,8 +109,12 @@ async def keep_opt_outs(sync: OptOutSync, interval: float, stopping: asyncio.Eve
             log.exception("opt_outs.not_synced")
 
 
-async def keep_up(follow: Sealing | Statistics, stopping: asyncio.Event) -> None:
-    """Follow the audit trail, until ``stopping`` is set."""
+async def keep_up(
+    follow: Sealing | Statistics | Ordering | Quarantine,
+    stopping: asyncio.Event,
+    every: int = FOLLOW_INTERVAL,
+) -> None:
+    """Follow what happens, looking ``every`` so many milliseconds, until ``stopping`` is set."""
     while not stopping.is_set():
         try:
             await follow()
@@ -115,7 +123,7 @@ async def keep_up(follow: Sealing | Statistics, stopping: asyncio.Event) -> None
         except Exception:
             log.exception("trail.not_followed", by=type(follow).__name__)
         with suppress(TimeoutError):
-            pause = FOLLOW_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311
+            pause = every * random.uniform(0.8, 1.2)  # noqa: S311
             await asyncio.wait_for(stopping.wait(), pause / 1000)
 
 

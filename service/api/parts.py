@@ -22,6 +22,7 @@ from service.store.chain import ChainStore
 from service.store.connection import Connection
 from service.store.people import PeopleStore
 from service.store.pumping import PumpingStore
+from service.store.quarantines import QuarantineStore
 from service.store.recipients import RecipientStore
 from service.store.sessions import SessionStore
 from service.store.stats import StatsStore
@@ -55,6 +56,7 @@ class Parts:
     sessions: SessionStore
     pumping: PumpingStore
     breakers: BreakerStore
+    quarantines: QuarantineStore
     is_https: bool
     clock: Clock
     metrics: Metrics

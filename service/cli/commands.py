@@ -15,6 +15,8 @@ from service.cli.guard import app as guard_app
 from service.cli.keyring import keyring
 from service.cli.migrate import app as migrate_app
 from service.cli.opt_outs import app as opt_outs_app
+from service.cli.routing import routing
+from service.cli.simulate import simulate
 from service.cli.telnyx import app as telnyx_app
 from service.cli.texts import app as texts_app
 
@@ -33,6 +35,8 @@ app.add_typer(keyring, name="keyring")
 app.add_typer(telnyx_app, name="telnyx")
 app.add_typer(callbacks, name="callbacks")
 app.command()(bench)
+app.command()(routing)
+app.command()(simulate)
 app.add_typer(guard_app, name="guard")
 app.add_typer(opt_outs_app, name="opt-outs")
 app.add_typer(texts_app, name="texts")

@@ -91,7 +91,7 @@ async def _blocks(*, as_json: bool) -> None:
             (
                 one.name,
                 "blocked" if now < one.block.until else "probation",
-                _instant(one.block.until),
+                instant(one.block.until),
                 *(one.block.strikes, f"{one.block.window} s"),
                 *(one.block.sent, one.block.proven, one.block.threshold),
                 " ".join(one.about[name] for name in ("app", "country", "masked")),
@@ -106,7 +106,7 @@ async def _blocks(*, as_json: bool) -> None:
                 (
                     f"{RULE}:{breaker.route}",
                     "open" if now < breaker.until else "tried",
-                    _instant(breaker.until),
+                    instant(breaker.until),
                     *(breaker.strikes, breaker.code),
                     " ".join(breaker.about.values()),
                 )
@@ -116,7 +116,7 @@ async def _blocks(*, as_json: bool) -> None:
         )
 
 
-def _instant(at: int) -> str:
+def instant(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
 
 

@@ -1,4 +1,4 @@
-"""Is the log whole, and do the senders send? Chain status and senders' health."""
+"""Is the log whole, and do the senders send? Chain status, quarantines and senders' health."""
 
 from typing import Any
 
@@ -23,6 +23,7 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
     visit, now = visit_of(request), parts.clock.now()
     heads, last = await parts.chain.heads(), await parts.chain.last_checkpoint()
     unsealed = sum(len(page.events) for page in await parts.chain.unsealed())
+    quarantined = await parts.quarantines.all()
     hour = now // HOUR
     rows = await parts.stats.together(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)
     sealed = sum(head.sequence for head in heads.values())
@@ -41,5 +42,6 @@ async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts])
         "checkpoint": last,
         "is_late": sealed > signed and (last is None or now - last.at > _LATE),
         "senders": figures.senders(rows, lambda row: visit.may_see(row.app)),
+        "quarantined": sorted(quarantined.items()),
     }
     return render("health", values, visit=visit)

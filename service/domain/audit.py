@@ -10,6 +10,7 @@ from enum import StrEnum
 from service.domain import breaker
 from service.domain.pseudonym import propose
 from service.domain.pumping import RULE, Suspicion
+from service.domain.quarantine import Change
 from service.domain.recipient import Recipient
 from service.domain.verification import (
     Accepted,
@@ -53,6 +54,8 @@ class EventType(StrEnum):
     GUARD_BLOCKED = "guard.blocked"
     GUARD_TRIPPED = "guard.tripped"
     GUARD_RELEASED = "guard.released"
+    SENDER_QUARANTINED = "sender.quarantined"
+    SENDER_RETURNED = "sender.returned"
     OPT_OUT_RECORDED = "opt_out.recorded"
     OPT_OUT_LIFTED = "opt_out.lifted"
     APP_CREATED = "app.created"
@@ -181,6 +184,23 @@ def of_breaker_release(route: str, at: int, *, actor: str) -> Event:
 def _of_breaker(kind: EventType, route: str, at: int, actor: str) -> Event:
     key = f"{breaker.RULE}:{route}"
     return {"type": kind, "at": at, "actor": actor, "rule": breaker.RULE, "key": key}
+
+
+def of_quarantine(change: Change, at: int) -> Event:
+    """A sender is tried last in a country from now on, or has its place again."""
+    kind = EventType.SENDER_RETURNED if change.now is None else EventType.SENDER_QUARANTINED
+    event: Event = {
+        "type": kind,
+        "at": at,
+        "actor": "countersign",
+        "country": change.where.country,
+        "sender": change.where.sender,
+    }
+    if change.now is None:
+        return event | {"strikes": change.before}
+    q = change.now
+    figures = {"failed": q.failed, "of": q.known, "usual": q.usual}
+    return event | figures | {"strikes": q.strikes, "until": q.until}
 
 
 def of_attempt(kind: EventType, verification: str, app: str, at: int, actor: str) -> Event:

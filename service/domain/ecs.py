@@ -48,6 +48,8 @@ _CATEGORIES: dict[str, tuple[str, str, str]] = {
     EventType.PERSON_ERASED: ("event", _CONFIGURATION, "deletion"),
     EventType.TRAIL_ARCHIVED: ("event", _CONFIGURATION, "deletion"),
     EventType.STORE_MIGRATED: ("event", _CONFIGURATION, "change"),
+    EventType.SENDER_QUARANTINED: ("alert", _DEFENCE, "info"),
+    EventType.SENDER_RETURNED: ("event", _DEFENCE, "info"),
 }
 _OTHER = ("event", _AUTHENTICATION, "info")
 _OUTCOMES = {

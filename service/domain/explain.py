@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.domain.audit import EventType
+from service.domain.ordering import Why
 from service.domain.verification import DeliveryStatus, Reason
 
 EVENTS: Mapping[EventType, str] = {
@@ -30,6 +31,8 @@ EVENTS: Mapping[EventType, str] = {
     EventType.GUARD_BLOCKED: "The guard refused to send",
     EventType.GUARD_TRIPPED: "The guard blocks from now on",
     EventType.GUARD_RELEASED: "A block of the guard ended",
+    EventType.SENDER_QUARANTINED: "The sender's messages fail more than usual here: it is tried last for now",
+    EventType.SENDER_RETURNED: "The sender has its place again",
     EventType.OPT_OUT_RECORDED: "The person asked for no more messages",
     EventType.OPT_OUT_LIFTED: "The person may get messages again",
     EventType.TRAIL_ARCHIVED: "Older events went into an archive",
@@ -79,6 +82,16 @@ STATUSES: Mapping[DeliveryStatus, str] = {
     DeliveryStatus.DELIVERY_FAILED: "not delivered",
     DeliveryStatus.SENDING_FAILED: "could not be sent",
 }
+WHYS: Mapping[Why, str] = {
+    Why.CONFIGURED: "as configured",
+    Why.CONVERSION: "by how many of its codes are typed in, and its price",
+    Why.EXPLORATION: "to learn how it does here",
+    Why.STICKY: "the person's last code came through it",
+    Why.TRIAL: "to see whether it is well again",
+    Why.QUARANTINED: "last, for its messages fail more than usual",
+    Why.REQUESTED: "as the app asked",
+    Why.FIXED: "the configuration fixes it",
+}
 _OF_A_MESSAGE = {
     EventType.DELIVERY_ACCEPTED,
     EventType.DELIVERY_REJECTED,
@@ -113,8 +126,20 @@ def _details(event: Mapping[str, Any]) -> list[str]:
     details += [str(event[name]) for name in ("sender", "limit") if event.get(name) is not None]
     if (left := event.get("attempts_remaining")) is not None:
         details.append(f"attempts left: {left}")
+    if event.get("order"):
+        details.append("senders in order: " + "; ".join(map(_explain_place, event["order"])))
     details += [
         f"Telnyx error {error.get('code')}: {error.get('title')}"
         for error in event.get("errors") or ()
     ]
     return details
+
+
+def _explain_place(place: Mapping[str, Any]) -> str:
+    why = place.get("why")
+    said = WHYS[Why(why)] if why in set(Why) else str(why)
+    if "failing" in place:
+        said += f" ({place['failing']:.0%} of them)"
+    elif "proven" in place:
+        said += f" ({place['proven']:.0%} typed in)"
+    return f"{place.get('sender')}, {said}"

@@ -52,10 +52,12 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Countries (ISO 3166-1 alpha-2, or ``*``) and the sender names to try there, in order."""
+    """Countries (ISO 3166-1 alpha-2, or ``*``) and the sender names to try there, in order. ``fixed``: the
+    order is never changed."""
 
     countries: frozenset[str]
     plan: tuple[str, ...]
+    fixed: bool = False
 
     def covers(self, country: str) -> bool:
         return "*" in self.countries or country in self.countries
@@ -64,6 +66,11 @@ class Route:
 def plan_for(country: str, routes: Sequence[Route]) -> tuple[str, ...] | None:
     """The plan of the first route that covers the country; ``None`` where none does."""
     return next((route.plan for route in routes if route.covers(country)), None)
+
+
+def is_fixed(country: str, routes: Sequence[Route]) -> bool:
+    """Whether the order of the country's plan is never changed."""
+    return next((route.fixed for route in routes if route.covers(country)), False)
 
 
 def unknown_senders(names: Sequence[str], senders: Mapping[str, Sender]) -> tuple[str, ...]:

@@ -18,9 +18,13 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from service.domain.verification import (
+    FAILED_FOR_CERTAIN,
     Accepted,
     Delivery,
     DeliveryStatus,
+    Fault,
+    HeldBack,
+    NotSent,
     Reason,
     Status,
     Verification,
@@ -33,6 +37,7 @@ _SHORTEST = 100  # milliseconds; nothing that people wait for is told apart belo
 _LONGEST = 120  # some two and a half hours
 BUCKETS = _LONGEST + 1
 _ASKED = (Reason.INITIAL, Reason.RESEND)
+_JUDGED = {"first", "first_proven", "sent", "faulted", "delivered", "unconfirmed"}
 _FINAL = {
     DeliveryStatus.DELIVERED: "delivered",
     DeliveryStatus.DELIVERY_UNCONFIRMED: "unconfirmed",
@@ -66,12 +71,25 @@ class Field(NamedTuple):
 
 
 Increments = Mapping[Field, int]
+Rows = Mapping[Row, Mapping[str, int]]
+
+
+class Where(NamedTuple):
+    """A sender in a country (ISO 3166-1 alpha-2)."""
+
+    country: str
+    sender: str
+
+
+Hours = Mapping[int, Mapping[Where, Mapping[str, int]]]
+"""What senders are judged by, hour by hour (since the epoch), of all apps and carriers together."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountedDelivery:
     """What a delivery counts for. ``cost`` in millionths; ``arrived`` and ``typed`` are buckets of the
-    time until the report and until the code was typed, -1 where there is none."""
+    time until the report and until the code was typed, -1 where there is none. ``faulted``: it failed for
+    certain, by no fault of the recipient's, and its code was not typed."""
 
     outcome: str = ""
     final: str = ""
@@ -81,6 +99,7 @@ class CountedDelivery:
     carrier: str = ""
     arrived: int = -1
     typed: int = -1
+    faulted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +113,10 @@ class Counted:
     def dump(self) -> str:
         """A short text, kept in the verification's record."""
         deliveries = [
-            [d.outcome, d.final, int(d.proven), d.cost, d.currency, d.carrier, d.arrived, d.typed]
+            [
+                *(d.outcome, d.final, int(d.proven), d.cost, d.currency, d.carrier),
+                *(d.arrived, d.typed, int(d.faulted)),
+            ]
             for d in self.deliveries
         ]
         return json.dumps([self.ended, self.typed, *deliveries], separators=(",", ":"))
@@ -135,7 +157,16 @@ def _count(v: Verification, d: Delivery) -> CountedDelivery:
         carrier=(report.carrier if report is not None else None) or "",
         arrived=bucket(report.at - d.accepted_at) if report and final == "delivered" else -1,
         typed=bucket(v.last_attempt_at - d.begun_at) if d.proven else -1,
+        faulted=_is_faulted(d),
     )
+
+
+def _is_faulted(d: Delivery) -> bool:
+    if d.proven or d.status not in FAILED_FOR_CERTAIN:
+        return False
+    if d.report is None and isinstance(d.outcome, HeldBack | NotSent):
+        return False
+    return d.fault in (Fault.SENDER, Fault.OTHER, None)
 
 
 def _outcome(d: Delivery) -> str:
@@ -174,10 +205,20 @@ def _fields(v: Verification, counted: Counted) -> Iterator[tuple[Field, int]]:
         summed.update(
             {
                 Field(d.begun_at // HOUR, Row(v.app, v.country, d.sender, c.carrier), metric): by
-                for metric, by in _metrics(c)
+                for metric, by in (*_metrics(c), *_first(v, d, c))
             }
         )
     yield from summed.items()
+
+
+def _first(v: Verification, d: Delivery, c: CountedDelivery) -> Iterator[tuple[str, int]]:
+    """What senders are compared by, see ``service.domain.ordering``."""
+    if v.chosen or d.reason is not Reason.INITIAL:
+        return
+    if c.outcome in ("accepted", "uncertain") or c.faulted:
+        yield "first", 1
+        if c.proven:
+            yield "first_proven", 1
 
 
 def _metrics(c: CountedDelivery) -> Iterator[tuple[str, int]]:
@@ -186,6 +227,8 @@ def _metrics(c: CountedDelivery) -> Iterator[tuple[str, int]]:
     yield "rejected" if c.outcome == "rejected" else "sent", 1
     if c.final:
         yield c.final, 1
+    if c.faulted:
+        yield "faulted", 1
     if c.proven:
         yield "proven", 1
         if c.final in ("delivered", "failed"):
@@ -226,6 +269,16 @@ def micros(amount: str) -> int:
     except InvalidOperation:
         return 0
     return int(found * MICROS) if found.is_finite() and 0 <= found < MICROS else 0
+
+
+def by_sender(rows: Rows) -> dict[Where, Counter[str]]:
+    """An hour's counters that senders are judged by."""
+    found: dict[Where, Counter[str]] = {}
+    for row, metrics in rows.items():
+        if row.sender:
+            kept = {m: n for m, n in metrics.items() if m in _JUDGED or m.startswith("cost.")}
+            found.setdefault(Where(row.country, row.sender), Counter()).update(kept)
+    return found
 
 
 def spread(metrics: Mapping[str, int], name: str) -> dict[int, int]:

@@ -14,6 +14,7 @@ from service.domain.stats import BUCKETS
 
 _COUNTS = (
     "sent", "rejected", "delivered", "failed", "unconfirmed", "proven", "proven_delivered", "proven_failed",
+    "faulted", "first", "first_proven",
     "started", "accepted", "approved", "expired", "locked", "canceled", "undeliverable", "cost.USD",
 )  # fmt: skip
 _NAMES = (

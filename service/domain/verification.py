@@ -314,6 +314,8 @@ class Verification:
     tracked: Tracked | None = None
     price: int | None = None
     """What a message was expected to cost at the start, in micros; ``None`` without a cap in money."""
+    chosen: bool = False
+    """The caller, or the person's own history, chose the first sender: no evidence of how senders compare."""
     status: Status = Status.PENDING
     closed_reason: Reason | None = None
     attempts_used: int = 0

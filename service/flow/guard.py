@@ -31,10 +31,11 @@ from service.domain.recipient import Recipient
 from service.domain.rules import Action, Finding, Rule, Rules
 from service.domain.verification import Reason
 from service.flow.lookups import REASONS, Lookups
+from service.flow.ordering import Ordering
 from service.flow.pumping import Judged, Message, Pumping
 from service.flow.spending import Spending
 from service.store.limits import LimitStore
-from service.store.scripts import Reply
+from service.store.scripts import Call, Reply
 from service.telemetry import Metrics
 
 _WARN_EVERY = 60_000
@@ -91,6 +92,7 @@ class Passed:
     judged: Judged | None = None
     refusal: Refusal | None = None
     price: int | None = None
+    last_sender: str | None = None
 
     @property
     def tracked(self) -> Tracked | None:
@@ -99,6 +101,19 @@ class Passed:
 
 UNGUARDED = Passed((), (), ())
 """Of a start that sends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a start asks of the store beside its limits, in the same round trip."""
+
+    pumping: list[Call]
+    price: list[Call]
+    last_sender: list[Call]
+
+    @property
+    def calls(self) -> list[Call]:
+        return [*self.pumping, *self.price, *self.last_sender]
 
 
 class Guard:
@@ -112,6 +127,7 @@ class Guard:
         pumping: Pumping,
         lookups: Lookups | None,
         spending: Spending,
+        ordering: Ordering,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -120,6 +136,7 @@ class Guard:
         self._pumping = pumping
         self._lookups = lookups
         self._spending = spending
+        self._ordering = ordering
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
@@ -151,13 +168,9 @@ class Guard:
         """
         blocking, findings = self._look(subject, has_route=has_route)
         keys, now, message = self._keys(subject), self._clock.now(), self._message(subject)
-        calls = self._pumping.calls(message) if message is not None else []
-        pricing = self._spending.calls(subject.recipient)
-        taken, found = await self._store.take_each(keys, subject.id, now, [*calls, *pricing])
-        replies, price = (
-            found[: len(calls)],
-            self._spending.price(found[len(calls) :], subject.segments),
-        )
+        asked = self._asked(subject, message)
+        taken, found = await self._store.take_each(keys, subject.id, now, asked.calls)
+        replies, price, last_sender = self._answered(asked, found, subject.segments)
         standings = tuple(one for one in taken if isinstance(one, Standing))
         exceeded = [one for one in taken if isinstance(one, Exceeded)]
         if own := [one for one in exceeded if is_of_caller(one.limit)]:
@@ -174,7 +187,7 @@ class Guard:
         marks = [finding.to_event() for finding in findings]
         if judged is not None and (suspected := judged.to_finding()):
             marks.append(suspected)
-        return Passed(keys, standings, tuple(marks), judged, refusal, price)
+        return Passed(keys, standings, tuple(marks), judged, refusal, price, last_sender)
 
     async def settle(self, subject: Subject, passed: Passed, *, is_withheld: bool) -> None:
         """What ``weigh`` left to be written: what sends nothing counts against the caller's limits alone."""
@@ -250,17 +263,13 @@ class Guard:
 
     async def _count(self, subject: Subject, findings: list[dict[str, object]]) -> Passed:
         keys, now, message = self._keys(subject), self._clock.now(), self._message(subject)
-        calls = self._pumping.calls(message) if message is not None else []
-        pricing = self._spending.calls(subject.recipient)
-        taken, found = await self._store.take_with(keys, subject.id, now, [*calls, *pricing])
-        replies, price = (
-            found[: len(calls)],
-            self._spending.price(found[len(calls) :], subject.segments),
-        )
+        asked = self._asked(subject, message)
+        taken, found = await self._store.take_with(keys, subject.id, now, asked.calls)
+        replies, price, last_sender = self._answered(asked, found, subject.segments)
         if isinstance(taken, Exceeded):
             raise await self._over(subject, keys, message, replies, taken)
         if message is None:
-            return Passed(keys, taken, tuple(findings), price=price)
+            return Passed(keys, taken, tuple(findings), price=price, last_sender=last_sender)
         try:
             judged = await self._pumping.judge(message, replies, subject.blocked(now))
         except SuspectedFraudError:
@@ -268,7 +277,21 @@ class Guard:
             raise
         if finding := judged.to_finding():
             findings.append(finding)
-        return Passed(keys, taken, tuple(findings), judged, price=price)
+        return Passed(keys, taken, tuple(findings), judged, price=price, last_sender=last_sender)
+
+    def _asked(self, subject: Subject, message: Message | None) -> _Asked:
+        return _Asked(
+            pumping=self._pumping.calls(message) if message is not None else [],
+            price=self._spending.calls(subject.recipient),
+            last_sender=self._ordering.calls(subject.recipient_id, subject.app),
+        )
+
+    def _answered(
+        self, asked: _Asked, found: list[Reply], segments: int
+    ) -> tuple[list[Reply], int | None, str | None]:
+        pumping, rest = found[: len(asked.pumping)], found[len(asked.pumping) :]
+        price = self._spending.price(rest[: len(asked.price)], segments)
+        return pumping, price, self._ordering.last_sender(rest[len(asked.price) :])
 
     async def _over(
         self,

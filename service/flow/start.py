@@ -19,7 +19,8 @@ from service.domain.guard import Exceeded, Limits, Standing
 from service.domain.guess_budget import GuessBudget
 from service.domain.keyring import Keyring
 from service.domain.notice import complete_notice
-from service.domain.plan import Route, Sender, plan_for, unknown_senders
+from service.domain.ordering import Place, Why
+from service.domain.plan import Route, Sender, is_fixed, plan_for, unknown_senders
 from service.domain.recipient import Recipient
 from service.domain.segments import measure
 from service.domain.text import TextError
@@ -30,6 +31,7 @@ from service.flow.advance import Advance, Draft
 from service.flow.guard import UNGUARDED, Guard, Passed, Subject
 from service.flow.hashing import HashPool
 from service.flow.idempotency import Idempotency, Idempotent
+from service.flow.ordering import Ordering
 from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.apps import AppStore
 from service.store.keys import NOTICE, VERIFICATION, new_id
@@ -37,6 +39,8 @@ from service.store.reservations import KEEP
 from service.store.verifications import Claim, Exists, OptedOut, VerificationStore
 from service.telemetry import Metrics
 from service.tracing import Name, span
+
+_CHOSEN = {Why.REQUESTED, Why.FIXED, Why.STICKY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,7 @@ class Start:
         keyring: Keyring,
         routing: Routing,
         texts: Texts,
+        ordering: Ordering,
         limits: Limits,
         budget: GuessBudget,
         clock: Clock,
@@ -121,6 +126,7 @@ class Start:
         self._keyring = keyring
         self._routing = routing
         self._texts = texts
+        self._ordering = ordering
         self._limits = limits
         self._budget = budget
         self._clock = clock
@@ -194,12 +200,14 @@ class Start:
         judge = self._guard.weigh if uniform else self._guard.check
         # The guard is about what is sent.
         passed = UNGUARDED if subject.test else await judge(subject, has_route=bool(plan))
-        v = self._verification(request, app, subject, plan, passed)
+        places = self._in_order(plan, request, app, passed)
+        v = self._verification(request, app, subject, places, passed)
         salt = secrets.token_bytes(SALT_BYTES)
         draft = None if uniform else await self._advance.draft(v, salt)
         digest = await self._advance.digest(v, salt, fixed) if fixed and has_code else b""
+        order = self._ordering.tell(places)
         created = await self._create(
-            v, salt, subject, passed, draft=draft, digest=digest, keep=keep
+            v, salt, subject, passed, order=order, draft=draft, digest=digest, keep=keep
         )
         if uniform:
             # Read before anything is done about it: the answer is the same whatever that will be.
@@ -242,13 +250,14 @@ class Start:
         subject: Subject,
         passed: Passed,
         *,
+        order: Mapping[str, object],
         draft: Draft | None,
         digest: bytes,
         keep: int,
     ) -> Claim | Exceeded | OptedOut | Exists:
         created_event = audit.of_verification(
             EventType.VERIFICATION_CREATED, v, v.created_at, actor=subject.actor
-        ) | {"plan": [sender.name for sender in v.plan]}
+        ) | {"plan": [sender.name for sender in v.plan], **order}
         if passed.findings:
             created_event["guard"] = list(passed.findings)
         blocked = subject.blocked(v.created_at) | dict(
@@ -326,6 +335,22 @@ class Start:
         plan = tuple(senders[name] for name in request.senders or names if name in senders)
         return _able_to_say(plan, request)
 
+    def _in_order(
+        self, plan: tuple[Sender, ...], request: StartRequest, app: App, passed: Passed
+    ) -> tuple[Place, ...]:
+        country, given = request.recipient.country, None
+        if request.senders is not None:
+            given = Why.REQUESTED
+        elif is_fixed(country, app.routes or self._routing.routes):
+            given = Why.FIXED
+        return self._ordering.order(
+            plan,
+            country,
+            given=given,
+            sticky=passed.last_sender,
+            explores=request.notice is None,  # Nothing can be proven of a notice.
+        )
+
     def _check_text(self, request: StartRequest, app: App) -> None:
         """Refuse before anything is created what could not be sent."""
         length = self._code_length(request, app)
@@ -391,7 +416,7 @@ class Start:
         request: StartRequest,
         app: App,
         subject: Subject,
-        plan: tuple[Sender, ...],
+        places: tuple[Place, ...],
         passed: Passed,
     ) -> Verification:
         now = self._clock.now()
@@ -405,7 +430,8 @@ class Start:
             recipient_id=subject.recipient_id,
             sealed=self._keyring.seal(request.recipient.e164),
             key_id=self._keyring.newest,
-            plan=plan,
+            plan=tuple(place.sender for place in places),
+            chosen=bool(places) and places[0].why in _CHOSEN,
             created_at=now,
             expires_at=max(now, send_at) + (request.ttl or app.ttl or self._routing.ttl),
             attempts_allowed=self._routing.attempts,

@@ -7,6 +7,7 @@ values made here (``Policy``, ``Limits``, ``Routing`` ...), never the settings.
 from service.settings.loading import (
     load_account_settings,
     load_keyring,
+    load_plans,
     load_pumping,
     load_settings,
     load_store,
@@ -24,6 +25,7 @@ __all__ = [
     "TextSettings",
     "load_account_settings",
     "load_keyring",
+    "load_plans",
     "load_pumping",
     "load_settings",
     "load_store",

@@ -1,9 +1,13 @@
 """What each command reads: all settings, or only what it needs."""
 
+import base64
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from nacl.signing import SigningKey
 from pydantic import ValidationError
 
 from service.domain.keyring import Keyring, KeyringError, parse_keys
@@ -39,9 +43,30 @@ def load_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
         SettingsError: naming every fault; no secret is repeated.
     """
     path, values = read_file(config, environ)
-    secrets = {name: value for name in SECRETS if (value := secret(name, environ)) is not None}
+    given = {name: value for name in SECRETS if (value := secret(name, environ)) is not None}
     try:
-        return Settings(**{**values, **secrets})
+        return Settings(**{**values, **given})
+    except ValidationError as error:
+        raise SettingsError(explain(error, path)) from None
+
+
+def load_plans(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The configuration, for commands that send nothing: where a secret or the public address is not set,
+    something stands in for it.
+
+    Raises:
+        SettingsError: naming every fault.
+    """
+    path, values = read_file(config, environ)
+    stand_ins: dict[str, Any] = {
+        "COUNTERSIGN_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "REDIS_URL": "redis://nowhere.invalid",
+        "TELNYX_API_KEY": "none",
+        "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(SigningKey.generate().verify_key)).decode(),
+        "public_url": "https://nowhere.invalid",
+    }
+    try:
+        return Settings(**{**stand_ins, **values})
     except ValidationError as error:
         raise SettingsError(explain(error, path)) from None
 

@@ -22,6 +22,7 @@ from service.domain.guard import ANY_KEY, Limit, Limits, parse_limit
 from service.domain.keyring import Keyring, KeyringError, parse_keys
 from service.domain.notice import NOTICE_TEXTS, NoticeTextError, complete_notice, compose_notice
 from service.domain.opt_out_scope import Rule, Scopes
+from service.domain.ordering import OrderingPolicy
 from service.domain.plan import Route
 from service.domain.rules import Action, Rules
 from service.domain.text import TextError
@@ -42,6 +43,7 @@ from service.settings.sections import (
     NoticeName,
     NumbersSection,
     OptOutsSection,
+    OrderingSection,
     RedisSection,
     RouteSection,
     SenderSection,
@@ -104,6 +106,9 @@ class Settings(BaseSettings):
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     uniform_answers: bool = False
     """Starts, resends and codes are answered alike, whatever is known of the recipient."""
+    adaptive: bool = False
+    """The order of senders follows what is proven of them, see ``[ordering]``."""
+    ordering: OrderingSection = OrderingSection()
     codes: CodesSection = CodesSection()
     texts: TextsSection = TextsSection()
     limits: LimitsSection = LimitsSection()
@@ -277,12 +282,15 @@ class Settings(BaseSettings):
     def routing(self) -> Routing:
         return Routing(
             senders={name: section.sender(name) for name, section in self.senders.items()},
-            routes=[Route(frozenset(r.countries), tuple(r.plan)) for r in self.routes],
+            routes=[Route(frozenset(r.countries), tuple(r.plan), r.fixed) for r in self.routes],
             attempts=self.codes.attempts,
             resend_after=milliseconds(self.codes.resend_after),
             code_length=self.codes.length,
             ttl=milliseconds(self.codes.ttl),
         )
+
+    def ordering_policy(self) -> OrderingPolicy:
+        return self.ordering.policy(adaptive=self.adaptive)
 
     def hash_cost(self) -> HashCost:
         return HASH_PROFILES[self.hash.profile]

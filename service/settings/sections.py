@@ -1,6 +1,7 @@
 """The tables of the TOML file, each checked by itself."""
 
 import os
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,11 +14,14 @@ from service.domain.guard import parse_limit
 from service.domain.guess_budget import GuessBudget, parse_budget
 from service.domain.line import LookupPolicy
 from service.domain.opt_out_scope import Rule
+from service.domain.ordering import OrderingPolicy
 from service.domain.plan import Sender, SenderKind, Template
 from service.domain.pumping import FLOORS, Dimension, Mode, PumpingPolicy, SafeList
+from service.domain.quarantine import QuarantinePolicy
 from service.domain.recipient import NumberType
 from service.domain.rules import Action
 from service.domain.segments import MOST_SEGMENTS
+from service.domain.stats import MICROS
 from service.settings.money import BreakerSection
 from service.store.connection import Tls
 
@@ -110,10 +114,44 @@ class SenderSection(Section):
 
 
 class RouteSection(Section):
-    """``[[routes]]``: countries (ISO 3166-1 alpha-2, or ``*``) and sender names in order."""
+    """``[[routes]]``: countries (ISO 3166-1 alpha-2, or ``*``) and sender names in order. ``fixed``: in this
+    order, whatever is learnt."""
 
     countries: Annotated[list[_Country], Field(min_length=1)]
     plan: Annotated[list[str], Field(min_length=1)]
+    fixed: bool = False
+
+
+class OrderingSection(Section):
+    """``[ordering]``: how the order of senders is learnt. ``sticky`` (a person's last good sender comes
+    first) and ``quarantine`` (a sender whose failures spike comes last) are on where ``adaptive`` is,
+    unless they are set here."""
+
+    sticky: bool | None = None
+    quarantine: bool | None = None
+    explore: Annotated[float, Field(ge=0, le=0.2)] = 0.05
+    """The share of starts, at most, that try another sender first, to learn how it does."""
+    approval_worth: Annotated[Decimal, Field(gt=0, le=1_000, decimal_places=6)] = Decimal(1)
+    """What an approval by the first message is worth, in the currency of Telnyx's costs: with 1.0 a
+    sender that costs 0.01 more a message has to prove one code more in a hundred."""
+
+    hold: Annotated[float, Field(ge=60, le=86_400)] = 600
+    """How long (seconds) a quarantine lasts for the first time, twice as long each time in a row."""
+    longest_hold: Annotated[float, Field(ge=60, le=86_400)] = 14_400
+
+    def quarantine_policy(self) -> QuarantinePolicy:
+        hold = milliseconds(self.hold)
+        longest = max(hold, milliseconds(self.longest_hold))
+        return QuarantinePolicy(hold=hold, longest_hold=longest)
+
+    def policy(self, *, adaptive: bool) -> OrderingPolicy:
+        return OrderingPolicy(
+            adaptive=adaptive,
+            sticky=adaptive if self.sticky is None else self.sticky,
+            quarantine=adaptive if self.quarantine is None else self.quarantine,
+            explore=self.explore,
+            worth=int(self.approval_worth * MICROS),
+        )
 
 
 class CodesSection(Section):

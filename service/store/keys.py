@@ -130,6 +130,10 @@ class RecipientKeys:
         """The clients that were approved for the app; ``count_attempt.lua`` builds the same name."""
         return f"{self.prefix}k:{self.recipient_id}:{app}"
 
+    def last_sender(self, app: str) -> str:
+        """Through which sender the code came that was proven last for the app."""
+        return f"{self.prefix}y:{self.recipient_id}:{app}"
+
     @property
     def pseudonym(self) -> str:
         """The only tie to her events; ``include/pseudonym.lua`` builds the same name."""
@@ -230,6 +234,10 @@ APPS = f"{prefix(0)}apps"
 """One hash: app -> its definition. In partition 00, whose audit trail says who changed it."""
 BREAKERS = f"{prefix(0)}breakers:all"
 """Every open breaker, with all that is known of it."""
+QUARANTINES = f"{prefix(0)}quarantines"
+"""The senders whose failures spike, by country."""
+QUARANTINE_LEASE = f"{prefix(0)}quarantines:lease"
+"""Held by the process that judges them."""
 SYNC = f"{prefix(0)}sync"
 """How far the sync with Telnyx's list of opt-outs came, and the lease of who is at it."""
 SYNC_LEASE = f"{prefix(0)}sync:lease"

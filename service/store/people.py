@@ -32,9 +32,9 @@ class PeopleStore:
         return found if found is None else str(found)
 
     async def erase(self, recipient_id: str, now: int, *, actor: str) -> str | None:
-        """Cut the tie, and drop the person's records, known clients and line. Gives what was the pseudonym.
-        Her opt-outs stay: they are to be honoured. Her limits stay too: they end within a day, and an erasure
-        must not give a guesser new guesses.
+        """Cut the tie, and drop the person's records, known clients, last senders and line. Gives what
+        was the pseudonym. Her opt-outs stay: they are to be honoured. Her limits stay too: they end within
+        a day, and an erasure must not give a guesser new guesses.
 
         Raises:
             UpgradeOpenError: some of her events may not have a pseudonym yet.
@@ -47,7 +47,7 @@ class PeopleStore:
             return None
         records = {id_ async for id_ in self._records(k)}
         others = {k.line}
-        for of_apps in (k.known("*"), k.pending("*", "*")):
+        for of_apps in (k.known("*"), k.last_sender("*"), k.pending("*", "*")):
             others |= {name async for name in self._connection.scan(of_apps)}
         reply = await self._scripts.run(
             "erase",

@@ -102,13 +102,16 @@ class VerificationStore:
         retention: int,
         budget: GuessBudget = GuessBudget(),  # noqa: B008 - frozen
         uniform: bool = False,
+        keep_sender: int = 0,
     ) -> None:
+        """``keep_sender``: how long (milliseconds) it is remembered through whom a person's code came."""
         self._connection = connection
         self._scripts = scripts
         self._senders = senders
         self._lease = lease
         self._retention = retention
         self._uniform = "1" if uniform else ""
+        self._keep_sender = keep_sender
         limit = budget.limit
         self._budget = f"{limit.count}/{limit.seconds}/{budget.reserve}"
 
@@ -420,7 +423,11 @@ class VerificationStore:
         return await self._scripts.run(
             "settle_attempt",
             _closing_keys(VerificationKeys(v.id), v.recipient_id)
-            | {"guesses": of_recipient.guesses(v.app), "known": of_recipient.known(v.app)},
+            | {
+                "guesses": of_recipient.guesses(v.app),
+                "known": of_recipient.known(v.app),
+                "last_sender": of_recipient.last_sender(v.app),
+            },
             {
                 "id": v.id,
                 "now": now,
@@ -429,6 +436,7 @@ class VerificationStore:
                 "clients": ",".join(v.clients),
                 "most_clients": MOST_CLIENTS,
                 "keep_clients": KEEP_CLIENTS,
+                "keep_sender": self._keep_sender,
                 "budget": self._budget,
                 "approved_event": approved,
                 "rejected_event": rejected,

@@ -63,6 +63,23 @@ async def test_start_and_verify(app: World, trips: list[str]) -> None:
     assert len(trips) == 3, trips  # count, settle; and, after the answer, the tallies
 
 
+async def test_a_learnt_order_costs_nothing_more(
+    redis: Redis, valkey: str, trips: list[str]
+) -> None:
+    clock = ManualClock(time.time_ns() // 1_000_000)
+    async with world(valkey, role=Role.API, clock=clock, adaptive=True) as app:
+        await _start(app)
+        trips.clear()
+        started = await _start(app)
+        assert len(trips) == 5, trips  # the person's last sender comes with the limits
+        (*_, code) = await app.codes(SILENT, 2)
+        trips.clear()
+        assert (await app.verify(started["id"], code)).json()["approved"]
+        await app.service.tasks.drain(5)
+        assert len(trips) == 3, trips
+        assert (await _start(app))["deliveries"][0]["sender"] == "short"
+
+
 async def test_uniform_answers_cost_the_same_for_everybody(
     redis: Redis, valkey: str, trips: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

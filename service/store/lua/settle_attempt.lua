@@ -1,6 +1,6 @@
 -- Compares a counted attempt with every code sent, approves at most once, locks after the last.
--- keys: record codes due active guesses known audit
--- args: id now digest guess clients most_clients keep_clients budget approved_event rejected_event locked_event uniform
+-- keys: record codes due active guesses known last_sender audit
+-- args: id now digest guess clients most_clients keep_clients keep_sender budget approved_event rejected_event locked_event uniform
 -- include: audit close guesses settle_guess
 -- reply: approved number remaining | rejected remaining | locked | closed status
 local status = redis.call('HGET', record, 'status')
@@ -25,6 +25,10 @@ local remaining = math.max(allowed - tonumber(redis.call('HGET', record, 'attemp
 if proven ~= '' then
   redis.call('HSET', record, 'proven', proven)
   guess_was_right(guesses, known, guess, clients, most_clients, keep_clients, now)
+  local begun = redis.call('HGET', record, 'd' .. proven)
+  if tonumber(keep_sender) > 0 and begun then
+    redis.call('SET', last_sender, cjson.decode(begun).sender, 'PX', keep_sender)
+  end
   close(record, codes, id, 'approved', 'approved', now, false)
   local of_delivery = proven ~= '0' and tonumber(proven) or nil
   append_audit_with(approved_event, { delivery = of_delivery, attempts_remaining = remaining })
