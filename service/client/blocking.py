@@ -42,7 +42,11 @@ T = TypeVar("T")
 
 
 class Countersign:
-    """A connection pool to the service; threads may share it. Every call raises CountersignError."""
+    """A connection pool to the service; threads may share it. Every call raises CountersignError.
+
+    httpx logs each request's address at level INFO: that of an opt-out, or of an audit trail by recipient,
+    has the number in it.
+    """
 
     def __init__(
         self,
