@@ -12,6 +12,8 @@ PAGES = sorted(
 )
 HOST = "sh host"
 """What is for a machine of the reader's: nobody here can run it, and ``NOT_RUN`` says why."""
+NOT_OURS = (HOST, "kotlin")
+"""The kinds of such blocks."""
 DRAWING = ""
 
 NOT_RUN = {
@@ -22,16 +24,14 @@ NOT_RUN = {
     ("deploy/README.md", "echo sandbox"): "needs an engine; test_container.py starts the same",
     ("deploy/README.md", "kubectl create"): "needs a cluster; test_kubernetes.py judges it",
     ("deploy/README.md", "python3 -m venv"): "needs systemd; test_systemd.py has the rest",
-    (
-        "deploy/examples/README.md",
-        ".",
-    ): "the checkout around an example; test_examples.py does the same",
+    ("deploy/examples/README.md", ". ../../../.venv"): "test_examples.py sets what they set",
     (
         "deploy/examples/django/README.md",
         "python app.py",
-    ): "test_examples.py runs it: it has no end",
-    ("deploy/examples/fastapi/README.md", "uvicorn"): "test_examples.py runs it: it has no end",
-    ("deploy/examples/android/README.md", "uvicorn"): "test_examples.py runs it: it has no end",
+    ): "it has no end; test_examples.py runs it",
+    ("deploy/examples/fastapi/README.md", "uvicorn"): "it has no end; test_examples.py runs it",
+    ("deploy/examples/android/README.md", "uvicorn"): "it has no end; test_examples.py runs it",
+    ("deploy/examples/android/README.md", "class Code"): "it needs Android, and a phone",
     (
         "deploy/examples/typescript/README.md",
         "npm ci",

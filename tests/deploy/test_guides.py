@@ -13,7 +13,8 @@ from tests.deploy.pages import DEPLOY, PAGES, ROOT, Block, blocks, name
 from tests.e2e.local import Up
 from tests.harness import free_port
 
-RUN = [page for page in PAGES if any(blocks(page, "sh"))]
+# The examples have a test of their own.
+RUN = [p for p in PAGES if any(blocks(p, "sh")) and "examples" not in p.parts]
 _SAID = "--- end of block"
 
 # Stands for systemd: starts a process with the keyring as it is now, and ends it once it answers.

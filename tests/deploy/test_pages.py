@@ -12,7 +12,18 @@ from typer.main import get_command
 
 from service.cli.commands import app
 from service.settings import Settings
-from tests.deploy.pages import DEPLOY, DRAWING, HOST, NOT_RUN, PAGES, ROOT, blocks, name, prose
+from tests.deploy.pages import (
+    DEPLOY,
+    DRAWING,
+    HOST,
+    NOT_OURS,
+    NOT_RUN,
+    PAGES,
+    ROOT,
+    blocks,
+    name,
+    prose,
+)
 from tests.harness import make_settings
 
 _LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
@@ -29,14 +40,14 @@ pages = pytest.mark.parametrize("page", PAGES, ids=name)
 @pages
 def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
     kinds = {block.kind for block in blocks(page)}
-    assert kinds <= {"sh", HOST, "text", "toml", "python", "html", "kotlin", DRAWING}
+    assert kinds <= {"sh", *NOT_OURS, "text", "toml", "python", "html", DRAWING}
     for block in blocks(page, DRAWING):
         assert not re.search(r"^ *(countersign|make|curl|export) ", block.text, re.MULTILINE)
 
 
 def test_what_is_not_run_has_its_reason() -> None:
     """And nothing else is marked so."""
-    marked = [(name(page), block.text) for page in PAGES for block in blocks(page, HOST)]
+    marked = [(name(page), block.text) for page in PAGES for block in blocks(page, *NOT_OURS)]
     for page, text in marked:
         assert any(page == where and text.startswith(start) for where, start in NOT_RUN), text
     for where, start in NOT_RUN:

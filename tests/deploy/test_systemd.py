@@ -202,10 +202,10 @@ async def test_the_system_call_filter_lets_them_work(valkey: str, tmp_path: Path
     allowed = _filtered(_unit("countersign")["SystemCallFilter"])
     assert {"read", "connect"} <= allowed
     assert "mount" not in allowed
-    key = await make_api_key(valkey)
     # -D: the service is our child, not strace's.
     under = [strace, "-D", "-f", "-c", "-o", f"{tmp_path}/{{}}.calls"]
     with _both_units(valkey, tmp_path, under) as ports:
+        key = await make_api_key(valkey)
         async with client(f"http://127.0.0.1:{ports[8000]}", key) as api:
             started = await api.post("/v1/verifications", json={"to": "+12025550123"})
             assert started.status_code == 201
