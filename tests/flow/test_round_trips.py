@@ -71,7 +71,7 @@ async def test_a_learnt_order_costs_nothing_more(
         await _start(app)
         trips.clear()
         started = await _start(app)
-        assert len(trips) == 5, trips  # the person's last sender comes with the limits
+        assert len(trips) == 3, trips  # the person's last sender comes with the limits
         (*_, code) = await app.codes(SILENT, 2)
         trips.clear()
         assert (await app.verify(started["id"], code)).json()["approved"]
