@@ -300,9 +300,10 @@ def _join(
         uniform=uniform,
     )
     stats = StatsStore(connection, scripts, routing.senders)
-    quarantines, figures = QuarantineStore(connection, scripts), Figures(stats, clock)
+    quarantines = QuarantineStore(connection, scripts)
     ordering = Ordering(
-        figures=figures,
+        figures=Figures(stats, clock),
+        apps=apps,
         quarantines=quarantines,
         policy=settings.ordering_policy(),
         clock=clock,
@@ -310,7 +311,7 @@ def _join(
     )
     quarantine = Quarantine(
         store=quarantines,
-        figures=figures,
+        figures=Figures(stats, clock),
         policy=settings.ordering.quarantine_policy(),
         clock=clock,
         metrics=metrics,

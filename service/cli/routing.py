@@ -12,6 +12,7 @@ import typer
 from service.cli.telnyx.calls import AsJson, Config, fail
 
 if TYPE_CHECKING:
+    from service.domain.app import App
     from service.domain.ordering import Evidence, Place
     from service.domain.quarantine import Quarantined
     from service.domain.stats import Where
@@ -23,6 +24,9 @@ def routing(
         str | None,
         typer.Option(help="Only this one (ISO 3166-1, two letters).", show_default=False),
     ] = None,
+    app: Annotated[
+        str, typer.Option(help="Whose starts; apps with routes or senders of their own differ.")
+    ] = "default",
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -32,20 +36,22 @@ def routing(
     from service.store.connection import StoreSetupError
 
     try:
-        asyncio.run(_show(config, country, as_json=as_json))
+        asyncio.run(_show(config, app, country, as_json=as_json))
     except (SettingsError, StoreSetupError) as error:
         fail(str(error))
     except UnavailableError:
         fail("Redis does not answer at REDIS_URL: check that it runs and that the URL is right")
 
 
-async def _show(config: Path | None, only: str | None, *, as_json: bool) -> None:
+async def _show(config: Path | None, app_id: str, only: str | None, *, as_json: bool) -> None:
     from service.cli.output import print_json, print_table
     from service.cli.store import open_store
     from service.clock import SystemClock
     from service.domain.ordering import evidence_of
+    from service.domain.stats import TOGETHER
     from service.flow.ordering import Figures
     from service.settings import load_plans
+    from service.store.apps import AppStore
     from service.store.quarantines import QuarantineStore
     from service.store.scripts import Scripts
     from service.store.stats import StatsStore
@@ -54,12 +60,17 @@ async def _show(config: Path | None, only: str | None, *, as_json: bool) -> None
     async with open_store() as connection:
         scripts = Scripts(connection)
         stats = StatsStore(connection, scripts, settings.routing().senders)
-        evidence = evidence_of(await Figures(stats, clock).read())
+        apps = AppStore(connection, scripts, clock)
+        app = await apps.get(app_id)
+        apart = frozenset(d.app.id for d in await apps.list() if d.app.chooses_senders)
+        figures = await Figures(stats, clock).read(apart)
+        evidence = evidence_of(figures[app.id if app.chooses_senders else TOGETHER])
         held = await QuarantineStore(connection, scripts).all()
-    named = {c for route in settings.routes for c in route.countries if c != "*"}
+    routes = app.routes or settings.routing().routes
+    named = {c for route in routes for c in route.countries if c != "*"}
     wanted = [only] if only else sorted(named | {where.country for where in evidence})
     found = [
-        (country, list(_order(settings, country, evidence, held, clock.now())))
+        (country, list(_order(settings, app, country, evidence, held, clock.now())))
         for country in wanted
     ]
     if as_json:
@@ -77,6 +88,7 @@ async def _show(config: Path | None, only: str | None, *, as_json: bool) -> None
 
 def _order(
     settings: "Settings",
+    app: "App",
     country: str,
     evidence: "dict[Where, Evidence]",
     held: "dict[Where, Quarantined]",
@@ -85,9 +97,10 @@ def _order(
     from service.domain.ordering import Why, as_given, order
     from service.domain.plan import is_fixed, plan_for
 
-    routing = settings.routing()
-    plan = [routing.senders[name] for name in plan_for(country, routing.routes) or ()]
-    if is_fixed(country, routing.routes):
+    routes = app.routes or settings.routing().routes
+    senders = app.senders_among(settings.routing().senders)
+    plan = [senders[name] for name in plan_for(country, routes) or () if name in senders]
+    if is_fixed(country, routes):
         return as_given(plan, Why.FIXED)
     return order(
         plan,

@@ -60,6 +60,11 @@ class App:
     texts: Templates = field(default_factory=dict)
     test_numbers: Mapping[str, FixedCode] = field(default_factory=dict)
 
+    @property
+    def chooses_senders(self) -> bool:
+        """Whether its plans are its own: what becomes of them says nothing of others'."""
+        return bool(self.routes) or self.senders is not None
+
     def limits_over(self, base: Limits) -> Limits:
         """The limits of its starts. What it names is counted for it alone: neither does it use up what
         others share, nor they its own."""

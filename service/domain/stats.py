@@ -12,7 +12,7 @@ distribution (the idea of DDSketch, Masson et al. 2019).
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -82,7 +82,8 @@ class Where(NamedTuple):
 
 
 Hours = Mapping[int, Mapping[Where, Mapping[str, int]]]
-"""What senders are judged by, hour by hour (since the epoch), of all apps and carriers together."""
+"""What senders are judged by, hour by hour (since the epoch), of all carriers together."""
+TOGETHER = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,13 +272,17 @@ def micros(amount: str) -> int:
     return int(found * MICROS) if found.is_finite() and 0 <= found < MICROS else 0
 
 
-def by_sender(rows: Rows) -> dict[Where, Counter[str]]:
-    """An hour's counters that senders are judged by."""
-    found: dict[Where, Counter[str]] = {}
+def by_sender(
+    rows: Rows, apart: Container[str] = frozenset()
+) -> dict[str, dict[Where, Counter[str]]]:
+    """An hour's counters that senders are judged by: of the apps that are to stand ``apart`` each by
+    itself, of all others ``TOGETHER``."""
+    found: dict[str, dict[Where, Counter[str]]] = {}
     for row, metrics in rows.items():
         if row.sender:
+            of_app = found.setdefault(row.app if row.app in apart else TOGETHER, {})
             kept = {m: n for m, n in metrics.items() if m in _JUDGED or m.startswith("cost.")}
-            found.setdefault(Where(row.country, row.sender), Counter()).update(kept)
+            of_app.setdefault(Where(row.country, row.sender), Counter()).update(kept)
     return found
 
 

@@ -6,6 +6,7 @@ from random import Random
 from typing import TypeVar
 
 from service.clock import Clock
+from service.domain.app import App
 from service.domain.ordering import (
     HOURS,
     Evidence,
@@ -18,8 +19,9 @@ from service.domain.ordering import (
 )
 from service.domain.plan import Sender
 from service.domain.quarantine import Quarantined
-from service.domain.stats import HOUR, Hours, Where, by_sender
+from service.domain.stats import HOUR, TOGETHER, Hours, Where, by_sender
 from service.domain.stats_sums import total
+from service.store.apps import AppStore
 from service.store.quarantines import QuarantineStore
 from service.store.scripts import Call, Reply
 from service.store.senders import last_sender_call, read_last_sender
@@ -35,18 +37,27 @@ class Figures:
     def __init__(self, stats: StatsStore, clock: Clock) -> None:
         self._stats = stats
         self._clock = clock
-        self._kept: dict[int, Mapping[Where, Mapping[str, int]]] = {}
+        self._apart: frozenset[str] = frozenset()
+        self._kept: dict[int, Mapping[str, Mapping[Where, Mapping[str, int]]]] = {}
 
-    async def read(self) -> Hours:
-        """Raises UnavailableError."""
+    async def read(self, apart: frozenset[str] = frozenset()) -> dict[str, Hours]:
+        """Of the apps that are to stand ``apart`` each by itself, of all others ``TOGETHER``.
+
+        Raises:
+            UnavailableError: the store does not answer.
+        """
         hour = self._clock.now() // HOUR
-        if hour not in self._kept:
+        if hour not in self._kept or apart != self._apart:
             self._kept.clear()
+            self._apart = apart
         first = hour - 1 if self._kept else hour - HOURS
         wanted = range(first, hour + 1)
         found = await self._stats.hours(wanted, Detail.SENDERS)
-        self._kept |= {h: _by_sender(found.get(h, {})) for h in wanted}
-        return dict(self._kept)
+        self._kept |= {h: _by_sender(found.get(h, {}), apart) for h in wanted}
+        return {
+            app: {h: of_hour.get(app, {}) for h, of_hour in self._kept.items()}
+            for app in (TOGETHER, *apart)
+        }
 
 
 class Ordering:
@@ -56,6 +67,7 @@ class Ordering:
         self,
         *,
         figures: Figures,
+        apps: AppStore,
         quarantines: QuarantineStore,
         policy: OrderingPolicy,
         clock: Clock,
@@ -63,12 +75,13 @@ class Ordering:
         dice: Random | None = None,
     ) -> None:
         self._figures = figures
+        self._apps = apps
         self._quarantines = quarantines
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
         self._dice = dice or Random()  # noqa: S311 - which sender is tried is no secret
-        self._evidence: Mapping[str, Mapping[str, Evidence]] = {}
+        self._evidence: Mapping[str, Mapping[str, Mapping[str, Evidence]]] = {}
         self._held: Mapping[str, Mapping[str, Quarantined]] = {}
 
     async def __call__(self) -> None:
@@ -78,7 +91,11 @@ class Ordering:
             UnavailableError: the store does not answer; the last state holds on.
         """
         if self._policy.adaptive:
-            self._evidence = _by_country(evidence_of(await self._figures.read()))
+            apart = frozenset(d.app.id for d in await self._apps.list() if d.app.chooses_senders)
+            self._evidence = {
+                app: _by_country(evidence_of(hours))
+                for app, hours in (await self._figures.read(apart)).items()
+            }
         if self._policy.quarantine:
             held = await self._quarantines.all()
             self._held = _by_country(held)
@@ -96,6 +113,7 @@ class Ordering:
         plan: tuple[Sender, ...],
         country: str,
         *,
+        app: App,
         given: Why | None,
         sticky: str | None,
         explores: bool,
@@ -104,12 +122,13 @@ class Ordering:
         something of the senders."""
         if given is not None:
             return as_given(plan, given)
+        evidence = self._evidence.get(app.id if app.chooses_senders else TOGETHER, {})
         places = order(
             plan,
             self._policy,
             self._dice,
             now=self._clock.now(),
-            evidence=self._evidence.get(country),
+            evidence=evidence.get(country),
             quarantined=self._held.get(country),
             sticky=sticky,
             explores=explores,
@@ -125,8 +144,10 @@ class Ordering:
         return {"order": [place.to_members() for place in places]}
 
 
-def _by_sender(rows: Rows) -> Mapping[Where, Mapping[str, int]]:
-    return by_sender({row: total([sums]) for row, sums in rows.items()})
+def _by_sender(
+    rows: Rows, apart: frozenset[str]
+) -> Mapping[str, Mapping[Where, Mapping[str, int]]]:
+    return by_sender({row: total([sums]) for row, sums in rows.items()}, apart)
 
 
 def _by_country(found: Mapping[Where, T]) -> dict[str, dict[str, T]]:

@@ -5,6 +5,7 @@ import structlog
 from service.clock import Clock
 from service.domain.audit import of_quarantine
 from service.domain.quarantine import Change, QuarantinePolicy, Watch, totals_of
+from service.domain.stats import TOGETHER
 from service.flow.ordering import Figures
 from service.store.quarantines import QuarantineStore
 from service.telemetry import Metrics
@@ -38,7 +39,8 @@ class Quarantine:
         """
         if not await self._store.lead.take():
             return 0
-        now, totals = self._clock.now(), totals_of(await self._figures.read())
+        now, figures = self._clock.now(), await self._figures.read()
+        totals = totals_of(figures[TOGETHER])
         changes = self._watch.look(now, totals, await self._store.all())
         return sum([await self._change(change, now) for change in changes])
 

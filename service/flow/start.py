@@ -346,6 +346,7 @@ class Start:
         return self._ordering.order(
             plan,
             country,
+            app=app,
             given=given,
             sticky=passed.last_sender,
             explores=request.notice is None,  # Nothing can be proven of a notice.

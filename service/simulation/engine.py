@@ -24,7 +24,7 @@ from service.domain.ordering import (
 )
 from service.domain.plan import Route, Sender, is_fixed, plan_for
 from service.domain.quarantine import Quarantined, QuarantinePolicy, Watch, totals_of
-from service.domain.stats import HOUR, Counted, Row, Where, by_sender, count, increments
+from service.domain.stats import HOUR, TOGETHER, Counted, Row, Where, by_sender, count, increments
 from service.domain.verification import (
     Accepted,
     Delivery,
@@ -409,7 +409,9 @@ class _Learnt:
         first = now // HOUR - HOURS
         self._rows = {hour: rows for hour, rows in self._rows.items() if hour >= first}
         kept = {hour: senders for hour, senders in self._hours.items() if hour >= first}
-        self._hours = kept | {h: by_sender(self._rows[h]) for h in touched if h >= first}
+        self._hours = kept | {
+            h: by_sender(self._rows[h]).get(TOGETHER, {}) for h in touched if h >= first
+        }
         self.evidence = {}
         for where, evidence in evidence_of(self._hours).items():
             self.evidence.setdefault(where.country, {})[where.sender] = evidence

@@ -101,12 +101,16 @@ async def _created(store: Redis, started: str) -> dict[str, Any]:
     )
 
 
-async def _evidence(store: Redis, now: int, **proven: int) -> None:
-    """As if a thousand first messages had gone through each, within this hour."""
+async def _evidence(store: Redis, now: int, of_other: int = 0, **proven: int) -> None:
+    """As if a thousand first messages had gone through each, within this hour; ``of_other``: proven of as
+    many that another app sent through `long`."""
     rows = {
         f"default\x1fUS\x1f{name}\x1f": {"first": 1_000, "first_proven": n, "sent": 1_000}
         for name, n in proven.items()
     }
+    if of_other:
+        sums = {"first": 1_000, "first_proven": of_other, "sent": 1_000}
+        rows["other\x1fUS\x1flong\x1f"] = sums
     await store.hset(stats_sum(now // HOUR), mapping={"version": 1, "rows": json.dumps(rows)})
     await store.pexpire(stats_sum(now // HOUR), HOUR)
 
@@ -137,6 +141,26 @@ async def test_what_somebody_fixed_stays(app: World, store: Redis, clock: Manual
     fixed = await app.start("+16135550142")
     assert fixed["deliveries"][0]["sender"] == "short"
     assert {p["why"] for p in (await _created(store, fixed["id"]))["order"]} == {"fixed"}
+
+
+async def test_an_app_with_routes_of_its_own_learns_apart(
+    app: World, store: Redis, clock: ManualClock
+) -> None:
+    await _evidence(store, clock.now(), of_other=990, short=700, long=500, pool=600)
+    await app.service.ordering()
+    routes = {"routes": [{"countries": ["US"], "plan": ["long", "pool", "short"]}]}
+    put = await app.api.put("/v1/apps/default", json=routes, headers={"if-none-match": "*"})
+    assert put.status_code == 201, put.text
+    try:
+        await app.service.ordering()
+        started = await app.start("+12025550144")
+        assert (await _created(store, started["id"]))["plan"] == ["short", "pool", "long"]
+    finally:
+        back = await app.api.put("/v1/apps/default", json={}, headers={"if-match": "*"})
+    assert back.status_code == 200, back.text
+    await app.service.ordering()
+    started = await app.start("+12025550145")
+    assert (await _created(store, started["id"]))["plan"] == ["long", "short", "pool"]
 
 
 async def test_a_persons_last_good_sender_comes_first_until_she_is_erased(

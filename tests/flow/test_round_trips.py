@@ -64,15 +64,19 @@ async def test_start_and_verify(app: World, trips: list[str]) -> None:
 
 
 async def test_a_learnt_order_costs_nothing_more(
-    redis: Redis, valkey: str, trips: list[str]
+    redis: Redis, valkey: str, trips: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("service.app.ORDER_INTERVAL", 3_600_000)  # what is read beside starts
     clock = ManualClock(time.time_ns() // 1_000_000)
-    async with world(valkey, role=Role.API, clock=clock, adaptive=True) as app:
+    still = {"explore": 0}
+    async with world(valkey, role=Role.API, clock=clock, adaptive=True, ordering=still) as app:
         await _start(app)
         trips.clear()
         started = await _start(app)
         assert len(trips) == 3, trips  # the person's last sender comes with the limits
         (*_, code) = await app.codes(SILENT, 2)
+        wrong = "000000" if code != "000000" else "000001"
+        await app.verify(started["id"], wrong)  # scripts are loaded from here
         trips.clear()
         assert (await app.verify(started["id"], code)).json()["approved"]
         await app.service.tasks.drain(5)
