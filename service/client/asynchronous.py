@@ -22,7 +22,14 @@ from service.client.answers import (
     Verification,
     VerificationStatistics,
 )
-from service.client.calls import Call, EventFilter, NoticeOptions, StartOptions, Window
+from service.client.calls import (
+    Call,
+    EventFilter,
+    NoticeOptions,
+    StartOptions,
+    Transaction,
+    Window,
+)
 from service.client.connection import TIMEOUT, Connection, from_environment, unreachable
 from service.client.retries import RETRIES, Outcome, Retries
 
@@ -76,8 +83,14 @@ class AsyncCountersign:
     async def start(self, to: str, **options: Unpack[StartOptions]) -> Verification:
         return await self._make(calls.start(to, options))
 
-    async def verify(self, id: str, code: str) -> Verdict:  # noqa: A002
-        return await self._make(calls.verify(id, code))
+    async def verify(
+        self,
+        id: str,  # noqa: A002
+        code: str,
+        *,
+        transaction: Transaction | None = None,
+    ) -> Verdict:
+        return await self._make(calls.verify(id, code, transaction))
 
     async def resend(self, id: str) -> Verification:  # noqa: A002
         return await self._make(calls.resend(id))

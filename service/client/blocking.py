@@ -22,7 +22,14 @@ from service.client.answers import (
     Verification,
     VerificationStatistics,
 )
-from service.client.calls import Call, EventFilter, NoticeOptions, StartOptions, Window
+from service.client.calls import (
+    Call,
+    EventFilter,
+    NoticeOptions,
+    StartOptions,
+    Transaction,
+    Window,
+)
 from service.client.connection import TIMEOUT, Connection, from_environment, unreachable
 from service.client.retries import RETRIES, Outcome, Retries
 
@@ -77,9 +84,16 @@ class Countersign:
         """Send a code. A repetition of this call by the client itself never sends a second one."""
         return self._make(calls.start(to, options))
 
-    def verify(self, id: str, code: str) -> Verdict:  # noqa: A002
-        """Check what the person typed. A wrong code is an answer, not an error."""
-        return self._make(calls.verify(id, code))
+    def verify(
+        self,
+        id: str,  # noqa: A002
+        code: str,
+        *,
+        transaction: Transaction | None = None,
+    ) -> Verdict:
+        """Check what the person typed. A wrong code is an answer, not an error. ``transaction``: what
+        the start had, if it had one."""
+        return self._make(calls.verify(id, code, transaction))
 
     def resend(self, id: str) -> Verification:  # noqa: A002
         """A further message with a new code; the earlier codes stay right."""

@@ -115,8 +115,11 @@ def start(to: str, options: StartOptions) -> Call[Verification]:
     return _message("start", "/v1/verifications", {"to": to}, options, Verification)
 
 
-def verify(id_: str, code: str) -> Call[Verdict]:
-    return _post("verify", f"{_verification(id_)}/verify", Verdict, {"code": code})
+def verify(id_: str, code: str, transaction: Transaction | None) -> Call[Verdict]:
+    body: dict[str, Any] = {"code": code}
+    if transaction is not None:
+        body["transaction"] = transaction
+    return _post("verify", f"{_verification(id_)}/verify", Verdict, body)
 
 
 def resend(id_: str) -> Call[Verification]:

@@ -198,6 +198,12 @@ class IdempotencyMismatchError(ProblemError):
     slug = "idempotency-mismatch"
 
 
+class TransactionMismatchError(ProblemError):
+    """The code approves another payment, or none; it was not checked."""
+
+    slug = "transaction-mismatch"
+
+
 class PayloadTooLargeError(ProblemError):
     """More was sent than the call takes."""
 

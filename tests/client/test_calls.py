@@ -20,6 +20,8 @@ from service.client import (
     RecipientOptedOutError,
     ResendTooSoonError,
     Status,
+    Transaction,
+    TransactionMismatchError,
     UnauthorizedError,
     UnexpectedAnswerError,
     UnreachableError,
@@ -105,6 +107,7 @@ def test_both_forms_have_the_same_calls() -> None:
 
 
 async def test_every_option_of_a_start_arrives(app: World, call: Form, phone: str) -> None:
+    payment: Transaction = {"payee": "Shop", "amount": "9.90", "currency": "EUR"}
     started = await call(
         "start",
         phone,
@@ -114,14 +117,16 @@ async def test_every_option_of_a_start_arrives(app: World, call: Form, phone: st
         code_length=8,
         ttl=120,
         web_origin="https://shop.example",
-        transaction={"payee": "Shop", "amount": "9.90", "currency": "EUR"},
+        transaction=payment,
         limit_keys={"device": "a1"},
         nonce="0123456789abcdef",
         callback_url=None,
     )
     (message,) = await app.messages(phone)
     code = re.findall(r"\d{8}", message["text"])[-1]
-    verdict = await call("verify", started.id, code)
+    with pytest.raises(TransactionMismatchError):
+        await call("verify", started.id, code)
+    verdict = await call("verify", started.id, code, transaction=payment)
 
     assert started.purpose == "payment"
     assert [d.sender for d in started.deliveries] == ["long"]

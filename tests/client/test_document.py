@@ -37,7 +37,7 @@ BODIES: dict[str, set[str]] = {
     "StartBody": {"to", *calls.StartOptions.__annotations__},
     "NoticeBody": {"to", "event", *calls.NoticeOptions.__annotations__},
     "TransactionBody": set(calls.Transaction.__annotations__),
-    "VerifyBody": {"code"},
+    "VerifyBody": {"code", "transaction"},
 }
 WORDS = {
     "Status": answers.Status,
