@@ -309,10 +309,10 @@ class Apps(Controller):
         "/{app_id:str}/keys",
         operation_id="listKeys",
         summary="List an app's API keys",
-        opt={"answer": KeysAnswer},
+        opt={"answer": KeysAnswer, "problems": ("invalid-request",)},
     )
     async def keys(self, app_id: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
-        found = await parts.keys.of_app(app_id)
+        found = await parts.keys.of_app(_slug(app_id))
         return answer(KeysAnswer(keys=[KeyAnswer(**_members(key, used)) for key, used in found]))
 
     @post(

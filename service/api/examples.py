@@ -4,6 +4,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.api.apps import (
+    AppAnswer,
+    AppBody,
+    AppDefinition,
+    AppsAnswer,
+    KeyAnswer,
+    KeyBody,
+    KeysAnswer,
+    LimitsBody,
+    NewKeyAnswer,
+    RouteBody,
+)
 from service.api.audit import CheckpointAnswer, CheckpointsAnswer, EventAnswer, EventsAnswer
 from service.api.notices import NoticeAnswer, NoticeBody
 from service.api.opt_outs import OptOutAnswer, OptOutsAnswer
@@ -27,6 +39,7 @@ from service.api.verifications import (
 from service.domain.notice import NoticeStatus
 from service.domain.plan import SenderKind
 from service.domain.verification import DeliveryStatus, Reason, Status
+from service.store.api_keys import Scope
 
 _ID = "ver_07" + "5f1c" * 8
 _NUMBER = "+12025550123"
@@ -62,6 +75,28 @@ _EVENT = EventAnswer.model_validate(
     }
 )
 
+_APP = AppAnswer(
+    app="shop",
+    revision=1,
+    created_at=_START,
+    updated_at=_START,
+    definition=AppDefinition(
+        name="The Shop",
+        routes=[RouteBody(countries=["US", "CA"], plan=["long"])],
+        limits=LimitsBody(recipient=["3/600"]),
+    ),
+    test_numbers=["+1********99"],
+)
+_KEY = KeyAnswer(
+    id="0123456789ab",
+    app="shop",
+    scopes=[Scope.VERIFICATIONS],
+    created_at=_START,
+    expires_at=None,
+    revoked_at=None,
+    last_used_at=_SENT,
+)
+
 BODIES: dict[type[BaseModel], dict[str, Any]] = {
     StartBody: {
         "to": _NUMBER,
@@ -71,6 +106,13 @@ BODIES: dict[type[BaseModel], dict[str, Any]] = {
         "metadata": {"cart": "7"},
     },
     VerifyBody: {"code": "123456"},
+    AppBody: {
+        "name": "The Shop",
+        "routes": [{"countries": ["US", "CA"], "plan": ["long"]}],
+        "limits": {"recipient": ["3/600"]},
+        "test_numbers": {"+12025550199": "123456"},
+    },
+    KeyBody: {"scopes": ["verifications"], "expires_in": 7776000},
     NoticeBody: {"to": _NUMBER, "event": "number_changed", "client_ip": "192.0.2.7"},
 }
 ANSWERS: dict[type[BaseModel], BaseModel] = {
@@ -104,6 +146,10 @@ ANSWERS: dict[type[BaseModel], BaseModel] = {
             metadata={},
         ),
         _OPT_OUT,
+        _APP,
+        AppsAnswer(apps=[_APP]),
+        KeysAnswer(keys=[_KEY]),
+        NewKeyAnswer(**_KEY.model_dump(), key="cs_0123456789ab_..."),
         OptOutsAnswer(opt_outs=[_OPT_OUT], next_cursor="7.1"),
         EventsAnswer(events=[_EVENT], next_cursor="1777887001250-0-7"),
         CheckpointsAnswer(

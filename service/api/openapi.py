@@ -31,6 +31,7 @@ _TAGS = {
     "verifications": "Start, verify, resend, cancel: the calls of a login flow.",
     "notices": "Security notices: what changed in a person's account.",
     "opt-outs": "Who asked for no more messages.",
+    "apps": "Apps with texts, routes, limits and keys of their own: for operators.",
     "audit": "The trail: every transition, sealed into signed chains.",
     "statistics": "What became of messages and of verifications, by the hour.",
     "callbacks": "What the service tells an app's callback URL.",
@@ -287,7 +288,7 @@ def _responses(handler: HTTPRouteHandler) -> Document:
             success["content"][NDJSON] = _ndjson(value)
     elif "content" in opt:
         success["content"] = opt["content"]
-    if handler.status_code == 201:
+    if opt.get("idempotent"):
         success["headers"] = _headers(set(_RESPONSE_HEADERS) - {"Retry-After"})
     if opt.get("etag"):
         success.setdefault("headers", {})["ETag"] = _ETAG

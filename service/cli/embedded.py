@@ -211,6 +211,8 @@ def _config(data_dir: Path, address: Path | int, password: str) -> list[str]:
         "appendfsync always",
         "aof-load-truncated yes",
         "maxmemory-policy noeviction",
+        # A record has a few longer values, and takes a quarter less in one piece.
+        "hash-max-listpack-value 1024",
     ]
 
 

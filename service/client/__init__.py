@@ -11,12 +11,15 @@
 """
 
 from service.client.answers import (
+    App,
     AuditEvent,
     Delivery,
     DeliveryStatus,
+    Limits,
     Notice,
     NoticeStatus,
     OptOut,
+    Route,
     Status,
     Verdict,
     Verification,
@@ -25,6 +28,8 @@ from service.client.asynchronous import AsyncCountersign
 from service.client.blocking import Countersign
 from service.client.calls import Transaction
 from service.client.errors import (
+    AppChangedError,
+    AppExistsError,
     CountersignError,
     CountryNotAllowedError,
     FieldError,
@@ -53,6 +58,9 @@ from service.client.errors import (
 from service.client.retries import Retries
 
 __all__ = [
+    "App",
+    "AppChangedError",
+    "AppExistsError",
     "AsyncCountersign",
     "AuditEvent",
     "Countersign",
@@ -66,6 +74,7 @@ __all__ = [
     "IdempotencyMismatchError",
     "InternalError",
     "InvalidRequestError",
+    "Limits",
     "MethodNotAllowedError",
     "NotFoundError",
     "Notice",
@@ -79,6 +88,7 @@ __all__ = [
     "RecipientOptedOutError",
     "ResendTooSoonError",
     "Retries",
+    "Route",
     "Status",
     "SuspectedFraudError",
     "Transaction",

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Word(StrEnum):
@@ -90,7 +90,8 @@ class Delivery(Answer):
 
 
 class Verification(Answer):
-    """``to`` is masked. Offer a resend from ``resend_after`` on."""
+    """``to`` is masked. Offer a resend from ``resend_after`` on. ``test``: of a test number, to which nothing
+    was sent."""
 
     id: str
     status: Status
@@ -103,6 +104,7 @@ class Verification(Answer):
     attempts_remaining: int
     deliveries: list[Delivery]
     metadata: dict[str, str]
+    test: bool = False
 
 
 class Verdict(Answer):
@@ -115,6 +117,7 @@ class Verdict(Answer):
     attempts_remaining: int
     delivery: int | None
     proof: str | None = None
+    test: bool = False
 
 
 class Notice(Answer):
@@ -178,7 +181,8 @@ class AuditEvents(Answer):
 
 
 class Checkpoint(Answer):
-    """Signed heads of the chains: by partition how many events, the last one's id, its link."""
+    """Signed heads of the chains: by partition how many events, the last one's id, its link. ``losses`` and
+    ``vouched``: what an operator had signed after a loss."""
 
     number: int
     at: int
@@ -186,6 +190,8 @@ class Checkpoint(Answer):
     key: str
     heads: dict[str, tuple[int, str, str]]
     signature: str
+    losses: list[tuple[int, int, int]] = []
+    vouched: list[str] = []
 
 
 class Checkpoints(Answer):
@@ -254,6 +260,80 @@ class VerificationStatistics(Answer):
     window: str
     since: datetime
     rows: list[VerificationsRow]
+
+
+class Route(Answer):
+    """Countries (ISO 3166-1 alpha-2, or ``*``), and the senders to try there in order."""
+
+    countries: list[str]
+    plan: list[str]
+
+
+class Limits(Answer):
+    """Windows as ``count/seconds``; what is None is the configuration's."""
+
+    recipient: list[str] | None = None
+    client_ip: list[str] | None = None
+    without_client_ip: list[str] | None = None
+    prefix: list[str] | None = None
+    country: list[str] | None = None
+    app: list[str] | None = None
+    keys: dict[str, list[str]] | None = None
+
+
+class Definition(Answer):
+    """What an app has of its own; what is None is the configuration's."""
+
+    name: str | None = None
+    routes: list[Route] | None = None
+    senders: list[str] | None = None
+    limits: Limits | None = None
+    callback_url: str | None = None
+    texts: dict[str, dict[str, str]] | None = None
+    code_length: int | None = None
+    ttl: int | None = None
+
+
+class App(Answer):
+    """``etag`` names this state: give it as ``if_match`` to change no other. ``test_numbers`` are masked."""
+
+    app: str
+    revision: int
+    created_at: datetime | None
+    updated_at: datetime | None
+    definition: Definition
+    test_numbers: list[str]
+    etag: str | None = None
+
+
+class Apps(Answer):
+    """By name."""
+
+    apps: list[App]
+
+
+class ApiKey(Answer):
+    """A key of an app; its secret cannot be read."""
+
+    id: str
+    app: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewApiKey(ApiKey):
+    """``key`` is told this once; it does not show in the text form."""
+
+    key: str = Field(repr=False)
+
+
+class ApiKeys(Answer):
+    """The oldest first."""
+
+    keys: list[ApiKey]
 
 
 class SigningKey(Answer):

@@ -9,10 +9,14 @@ import httpx
 
 from service.client import calls
 from service.client.answers import (
+    ApiKeys,
+    App,
+    Apps,
     AuditEvent,
     AuditEvents,
     Checkpoints,
     DeliveryStatistics,
+    NewApiKey,
     Notice,
     OptOut,
     OptOuts,
@@ -23,6 +27,7 @@ from service.client.answers import (
     VerificationStatistics,
 )
 from service.client.calls import (
+    AppOptions,
     Call,
     EventFilter,
     NoticeOptions,
@@ -84,30 +89,26 @@ class AsyncCountersign:
         return await self._make(calls.start(to, options))
 
     async def verify(
-        self,
-        id: str,  # noqa: A002
-        code: str,
-        *,
-        transaction: Transaction | None = None,
+        self, id: str, code: str, *, transaction: Transaction | None = None
     ) -> Verdict:
         return await self._make(calls.verify(id, code, transaction))
 
-    async def resend(self, id: str) -> Verification:  # noqa: A002
+    async def resend(self, id: str) -> Verification:
         return await self._make(calls.resend(id))
 
-    async def cancel(self, id: str) -> Verification:  # noqa: A002
+    async def cancel(self, id: str) -> Verification:
         return await self._make(calls.cancel(id))
 
-    async def get(self, id: str) -> Verification:  # noqa: A002
+    async def get(self, id: str) -> Verification:
         return await self._make(calls.get(id))
 
     async def send_notice(self, to: str, event: str, **options: Unpack[NoticeOptions]) -> Notice:
         return await self._make(calls.send_notice(to, event, options))
 
-    async def get_notice(self, id: str) -> Notice:  # noqa: A002
+    async def get_notice(self, id: str) -> Notice:
         return await self._make(calls.get_notice(id))
 
-    async def cancel_notice(self, id: str) -> Notice:  # noqa: A002
+    async def cancel_notice(self, id: str) -> Notice:
         return await self._make(calls.cancel_notice(id))
 
     async def get_opt_out(self, number: str) -> OptOut:
@@ -158,6 +159,31 @@ class AsyncCountersign:
 
     async def verification_statistics(self, **asked: Unpack[Window]) -> VerificationStatistics:
         return await self._make(calls.verification_statistics(asked))
+
+    async def apps(self) -> Apps:
+        return await self._make(calls.apps())
+
+    async def get_app(self, app: str) -> App:
+        return await self._make(calls.get_app(app))
+
+    async def put_app(
+        self, app: str, *, if_match: str | None = None, **definition: Unpack[AppOptions]
+    ) -> App:
+        return await self._make(calls.put_app(app, if_match, definition))
+
+    async def delete_app(self, app: str, *, if_match: str | None = None) -> None:
+        return await self._make(calls.delete_app(app, if_match))
+
+    async def api_keys(self, app: str) -> ApiKeys:
+        return await self._make(calls.api_keys(app))
+
+    async def create_api_key(
+        self, app: str, scopes: Sequence[str], *, expires_in: int | None = None
+    ) -> NewApiKey:
+        return await self._make(calls.create_api_key(app, scopes, expires_in))
+
+    async def revoke_api_key(self, app: str, id: str) -> None:
+        return await self._make(calls.revoke_api_key(app, id))
 
     async def signing_keys(self) -> SigningKeys:
         return await self._make(calls.signing_keys())

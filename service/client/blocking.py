@@ -9,10 +9,14 @@ import httpx
 
 from service.client import calls
 from service.client.answers import (
+    ApiKeys,
+    App,
+    Apps,
     AuditEvent,
     AuditEvents,
     Checkpoints,
     DeliveryStatistics,
+    NewApiKey,
     Notice,
     OptOut,
     OptOuts,
@@ -23,6 +27,7 @@ from service.client.answers import (
     VerificationStatistics,
 )
 from service.client.calls import (
+    AppOptions,
     Call,
     EventFilter,
     NoticeOptions,
@@ -37,7 +42,11 @@ T = TypeVar("T")
 
 
 class Countersign:
-    """A connection pool to the service; threads may share it. Every call raises CountersignError."""
+    """A connection pool to the service; threads may share it. Every call raises CountersignError.
+
+    httpx logs each request's address at level INFO: that of an opt-out, or of an audit trail by recipient,
+    has the number in it.
+    """
 
     def __init__(
         self,
@@ -84,26 +93,20 @@ class Countersign:
         """Send a code. A repetition of this call by the client itself never sends a second one."""
         return self._make(calls.start(to, options))
 
-    def verify(
-        self,
-        id: str,  # noqa: A002
-        code: str,
-        *,
-        transaction: Transaction | None = None,
-    ) -> Verdict:
-        """Check what the person typed. A wrong code is an answer, not an error. ``transaction``: what
-        the start had, if it had one."""
+    def verify(self, id: str, code: str, *, transaction: Transaction | None = None) -> Verdict:
+        """Check what the person typed. A wrong code is an answer, not an error. ``transaction``: that of the
+        start, if it had one."""
         return self._make(calls.verify(id, code, transaction))
 
-    def resend(self, id: str) -> Verification:  # noqa: A002
+    def resend(self, id: str) -> Verification:
         """A further message with a new code; the earlier codes stay right."""
         return self._make(calls.resend(id))
 
-    def cancel(self, id: str) -> Verification:  # noqa: A002
+    def cancel(self, id: str) -> Verification:
         """End a verification; its codes die."""
         return self._make(calls.cancel(id))
 
-    def get(self, id: str) -> Verification:  # noqa: A002
+    def get(self, id: str) -> Verification:
         """A verification with all its deliveries."""
         return self._make(calls.get(id))
 
@@ -111,10 +114,10 @@ class Countersign:
         """Tell a person of a change to their account."""
         return self._make(calls.send_notice(to, event, options))
 
-    def get_notice(self, id: str) -> Notice:  # noqa: A002
+    def get_notice(self, id: str) -> Notice:
         return self._make(calls.get_notice(id))
 
-    def cancel_notice(self, id: str) -> Notice:  # noqa: A002
+    def cancel_notice(self, id: str) -> Notice:
         """Take back a notice that has not left."""
         return self._make(calls.cancel_notice(id))
 
@@ -173,6 +176,36 @@ class Countersign:
     def verification_statistics(self, **asked: Unpack[Window]) -> VerificationStatistics:
         """What became of verifications, by hour."""
         return self._make(calls.verification_statistics(asked))
+
+    def apps(self) -> Apps:
+        """Those that were defined. This and the calls below need the scope ``admin``."""
+        return self._make(calls.apps())
+
+    def get_app(self, app: str) -> App:
+        return self._make(calls.get_app(app))
+
+    def put_app(
+        self, app: str, *, if_match: str | None = None, **definition: Unpack[AppOptions]
+    ) -> App:
+        """Create an app, or with ``if_match`` (an etag; ``*``: any state) replace its whole definition."""
+        return self._make(calls.put_app(app, if_match, definition))
+
+    def delete_app(self, app: str, *, if_match: str | None = None) -> None:
+        """Its keys are revoked with it."""
+        return self._make(calls.delete_app(app, if_match))
+
+    def api_keys(self, app: str) -> ApiKeys:
+        return self._make(calls.api_keys(app))
+
+    def create_api_key(
+        self, app: str, scopes: Sequence[str], *, expires_in: int | None = None
+    ) -> NewApiKey:
+        """``expires_in``: seconds; never without it."""
+        return self._make(calls.create_api_key(app, scopes, expires_in))
+
+    def revoke_api_key(self, app: str, id: str) -> None:
+        """For good; instances notice within seconds."""
+        return self._make(calls.revoke_api_key(app, id))
 
     def signing_keys(self) -> SigningKeys:
         """The public keys that proofs are checked with."""

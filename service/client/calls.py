@@ -11,14 +11,20 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from service.client.answers import (
+    ApiKeys,
+    App,
+    Apps,
     AuditEvent,
     AuditEvents,
     Checkpoints,
     DeliveryStatistics,
+    Limits,
+    NewApiKey,
     Notice,
     OptOut,
     OptOuts,
     ProblemType,
+    Route,
     SigningKeys,
     Verdict,
     Verification,
@@ -70,6 +76,21 @@ class NoticeOptions(MessageOptions, total=False):
     """``send_at``: with a time zone, at most 5 days ahead."""
 
     send_at: datetime | None
+
+
+class AppOptions(TypedDict, total=False):
+    """What the app has of its own. ``test_numbers``: numbers that get no message, and the code of each;
+    those that are there stay without it."""
+
+    name: str | None
+    routes: Sequence[Route] | None
+    senders: Sequence[str] | None
+    limits: Limits | None
+    callback_url: str | None
+    texts: Mapping[str, Mapping[str, str]] | None
+    code_length: int | None
+    ttl: int | None
+    test_numbers: Mapping[str, str] | None
 
 
 class EventFilter(TypedDict, total=False):
@@ -203,6 +224,37 @@ def verification_statistics(asked: Window) -> Call[VerificationStatistics]:
     return _get("verification_statistics", path, VerificationStatistics, **asked)
 
 
+def apps() -> Call[Apps]:
+    return _get("apps", "/v1/apps", Apps)
+
+
+def get_app(app: str) -> Call[App]:
+    return Call("get_app", "GET", _app(app), _read_app, repeatable=True)
+
+
+def put_app(app: str, if_match: str | None, options: AppOptions) -> Call[App]:
+    body = {n: _plain(v) for n, v in options.items() if v is not None}
+    headers = _if_match(if_match)
+    return Call("put_app", "PUT", _app(app), _read_app, body=body, headers=headers)
+
+
+def delete_app(app: str, if_match: str | None) -> Call[None]:
+    return Call("delete_app", "DELETE", _app(app), _nothing, headers=_if_match(if_match))
+
+
+def api_keys(app: str) -> Call[ApiKeys]:
+    return _get("api_keys", f"{_app(app)}/keys", ApiKeys)
+
+
+def create_api_key(app: str, scopes: Sequence[str], expires_in: int | None) -> Call[NewApiKey]:
+    body = {"scopes": list(scopes), "expires_in": expires_in}
+    return _post("create_api_key", f"{_app(app)}/keys", NewApiKey, body)
+
+
+def revoke_api_key(app: str, id_: str) -> Call[None]:
+    return Call("revoke_api_key", "DELETE", f"{_app(app)}/keys/{_part(id_)}", _nothing)
+
+
 def signing_keys() -> Call[SigningKeys]:
     return _get("signing_keys", "/.well-known/jwks.json", SigningKeys)
 
@@ -246,12 +298,14 @@ def _message(
 def _plain(value: object) -> object:
     """As JSON knows it."""
     match value:
+        case BaseModel():
+            return value.model_dump(exclude_none=True)
         case datetime():
             return value.isoformat()
         case Mapping():
-            return dict(value)
+            return {name: _plain(part) for name, part in value.items()}
         case Sequence() if not isinstance(value, str):
-            return list(value)
+            return [_plain(part) for part in value]
     return value
 
 
@@ -269,6 +323,19 @@ def _given(query: Mapping[str, object]) -> dict[str, str]:
 
 def _verification(id_: str) -> str:
     return f"/v1/verifications/{_part(id_)}"
+
+
+def _app(app: str) -> str:
+    return f"/v1/apps/{_part(app)}"
+
+
+def _if_match(etag: str | None) -> dict[str, str]:
+    return {} if etag is None else {"if-match": etag}
+
+
+def _read_app(answer: httpx.Response) -> App:
+    found = App.model_validate_json(answer.content)
+    return found.model_copy(update={"etag": answer.headers.get("etag")})
 
 
 def _part(text: str) -> str:

@@ -186,6 +186,24 @@ class VerificationClosedError(ProblemError):
         return Status(self._word("status"))
 
 
+class TransactionMismatchError(ProblemError):
+    """The code approves another transaction than verify named, or verify named none."""
+
+    slug = "transaction-mismatch"
+
+
+class AppExistsError(ProblemError):
+    """The app has a definition: give ``if_match`` to replace it."""
+
+    slug = "app-exists"
+
+
+class AppChangedError(ProblemError):
+    """The app is not, or no longer, in the state that ``if_match`` names: read it again."""
+
+    slug = "app-changed"
+
+
 class IdempotencyInProgressError(ProblemError):
     """The first call with this idempotency key is still at work."""
 
@@ -196,12 +214,6 @@ class IdempotencyMismatchError(ProblemError):
     """The idempotency key was used for something else before."""
 
     slug = "idempotency-mismatch"
-
-
-class TransactionMismatchError(ProblemError):
-    """The code approves another payment, or none; it was not checked."""
-
-    slug = "transaction-mismatch"
 
 
 class PayloadTooLargeError(ProblemError):

@@ -2,8 +2,8 @@
 
 What can be done twice to no effect (reads, ``record_opt_out``, and ``start`` and ``send_notice`` by their
 idempotency key) is repeated after a lost connection, a timeout, 429, 502, 503, 504, and 409 while the first
-one is still at work. All others (verify, resend, cancel, ``lift_opt_out``) only where surely nothing was
-done: no connection came about, or 429.
+one is still at work. All others (verify, resend, cancel, ``lift_opt_out``, what changes apps and keys) only
+where surely nothing was done: no connection came about, or 429.
 """
 
 from dataclasses import dataclass

@@ -38,5 +38,5 @@ async def _own(redis: "Redis", ids: list[str]) -> float:
     pipeline = redis.pipeline(transaction=False)
     for id_ in ids:
         for kind in "vc":
-            pipeline.memory_usage(f"cs:{{{id_[4:6]}}}:{kind}:{id_}")
+            pipeline.memory_usage(f"cs:{{{id_[4:6]}}}:{kind}:{id_}", samples=0)
     return sum(size or 0 for size in await pipeline.execute()) / len(ids)

@@ -1,14 +1,14 @@
 """The client in both its forms, against the service and a sandbox phone."""
 
-import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.client import (
+    AppChangedError,
+    AppExistsError,
     AsyncCountersign,
     Countersign,
     CountersignError,
@@ -20,7 +20,6 @@ from service.client import (
     RecipientOptedOutError,
     ResendTooSoonError,
     Status,
-    Transaction,
     TransactionMismatchError,
     UnauthorizedError,
     UnexpectedAnswerError,
@@ -31,7 +30,6 @@ from service.store.api_keys import Scope
 from tests.client.forms import NO_RETRIES, Form, address, form, key_of
 from tests.harness import World, free_port, make_api_key
 
-README = Path(__file__).parents[2] / "README.md"
 # The service's own, which no app calls: Telnyx does, an operator's tools do, or a browser.
 NOT_FOR_APPS = {"receiveReport", "receiveEvent", "metrics", "openapi", "docs"}
 
@@ -54,7 +52,7 @@ async def test_a_login(app: World, call: Form, phone: str) -> None:
 
 
 async def test_every_operation_has_a_call(
-    app: World, call: Form, document: dict[str, Any], phone: str
+    app: World, call: Form, which: str, document: dict[str, Any], phone: str
 ) -> None:
     """And each reads the answer that the service gives."""
     started = await call("start", phone)
@@ -77,6 +75,7 @@ async def test_every_operation_has_a_call(
     await call("audit_checkpoints")
     await call("delivery_statistics", window="2h", group_by=("app", "sender"))
     await call("verification_statistics", window="2h", app="default")
+    await _operate(call, which)
     assert (await call("signing_keys")).keys[0].crv == "Ed25519"
     assert (await call("explain", "not-found")).status == 404
     await call("check_alive")
@@ -89,6 +88,23 @@ async def test_every_operation_has_a_call(
         if any(r.method == method and path.fullmatch(r.url.path) for r in call.asked)
     }
     assert set(documented) - called == NOT_FOR_APPS
+
+
+async def _operate(call: Form, app: str) -> None:
+    """What an operator does with apps and their keys."""
+    made = await call("put_app", app, name="The Shop", limits={"recipient": ["3/600"]})
+    with pytest.raises(AppExistsError):
+        await call("put_app", app, name="Another")
+    changed = await call("put_app", app, if_match=made.etag, limits=made.definition.limits)
+    with pytest.raises(AppChangedError):
+        await call("delete_app", app, if_match=made.etag)
+    assert await call("get_app", app) == changed
+    assert app in {found.app for found in (await call("apps")).apps}
+    key = await call("create_api_key", app, ["audit"], expires_in=3600)
+    assert key.key not in repr(key)
+    assert [k.id for k in (await call("api_keys", app)).keys] == [key.id]
+    await call("revoke_api_key", app, key.id)
+    await call("delete_app", app, if_match=changed.etag)
 
 
 def _operations(document: dict[str, Any]) -> dict[str, tuple[str, re.Pattern[str]]]:
@@ -107,7 +123,7 @@ def test_both_forms_have_the_same_calls() -> None:
 
 
 async def test_every_option_of_a_start_arrives(app: World, call: Form, phone: str) -> None:
-    payment: Transaction = {"payee": "Shop", "amount": "9.90", "currency": "EUR"}
+    transaction = {"payee": "Shop", "amount": "9.90", "currency": "EUR"}
     started = await call(
         "start",
         phone,
@@ -117,7 +133,7 @@ async def test_every_option_of_a_start_arrives(app: World, call: Form, phone: st
         code_length=8,
         ttl=120,
         web_origin="https://shop.example",
-        transaction=payment,
+        transaction=transaction,
         limit_keys={"device": "a1"},
         nonce="0123456789abcdef",
         callback_url=None,
@@ -125,8 +141,8 @@ async def test_every_option_of_a_start_arrives(app: World, call: Form, phone: st
     (message,) = await app.messages(phone)
     code = re.findall(r"\d{8}", message["text"])[-1]
     with pytest.raises(TransactionMismatchError):
-        await call("verify", started.id, code)
-    verdict = await call("verify", started.id, code, transaction=payment)
+        await call("verify", started.id, code, transaction={**transaction, "amount": "990"})
+    verdict = await call("verify", started.id, code, transaction=transaction)
 
     assert started.purpose == "payment"
     assert [d.sender for d in started.deliveries] == ["long"]
@@ -231,19 +247,3 @@ async def test_nothing_secret_stands_in_an_error_or_a_client(
     assert any(isinstance(error, UnreachableError) and not error.sent for error in errors)
     shown = " ".join(f"{error} {error!r} {error.__cause__!r}" for error in errors)
     assert not [secret for secret in (key, code, phone[1:]) if secret in shown]
-
-
-async def test_the_readmes_lines_log_somebody_in(
-    app: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (lines,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
-    monkeypatch.setenv("COUNTERSIGN_URL", address(app))
-    monkeypatch.setenv("COUNTERSIGN_API_KEY", key_of(app))
-    loop, phone = asyncio.get_running_loop(), "+12025550123"
-
-    def read_phone(_: str) -> str:
-        return asyncio.run_coroutine_threadsafe(app.codes(phone), loop).result()[-1]
-
-    names: dict[str, Any] = {"input": read_phone}
-    await asyncio.to_thread(exec, lines, names)
-    assert names["verdict"].approved

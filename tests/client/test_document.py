@@ -24,6 +24,12 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "EventsAnswer": answers.AuditEvents,
     "CheckpointAnswer": answers.Checkpoint,
     "CheckpointsAnswer": answers.Checkpoints,
+    "AppAnswer": answers.App,
+    "AppsAnswer": answers.Apps,
+    "AppDefinition": answers.Definition,
+    "KeyAnswer": answers.ApiKey,
+    "NewKeyAnswer": answers.NewApiKey,
+    "KeysAnswer": answers.ApiKeys,
     "Seconds": answers.Seconds,
     "DeliveriesRow": answers.DeliveriesRow,
     "DeliveriesAnswer": answers.DeliveryStatistics,
@@ -38,7 +44,12 @@ BODIES: dict[str, set[str]] = {
     "NoticeBody": {"to", "event", *calls.NoticeOptions.__annotations__},
     "TransactionBody": set(calls.Transaction.__annotations__),
     "VerifyBody": {"code", "transaction"},
+    "AppBody": set(calls.AppOptions.__annotations__),
+    "RouteBody": set(answers.Route.model_fields),
+    "LimitsBody": set(answers.Limits.model_fields),
+    "KeyBody": {"scopes", "expires_in"},
 }
+IN_HEADERS = {"etag"}
 WORDS = {
     "Status": answers.Status,
     "NoticeStatus": answers.NoticeStatus,
@@ -49,9 +60,9 @@ WORDS = {
 def test_answers_have_every_member(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     missing = {
-        name: sorted(set(schemas[name]["properties"]) ^ set(model.model_fields))
+        name: sorted(different)
         for name, model in SCHEMAS.items()
-        if set(schemas[name]["properties"]) != set(model.model_fields)
+        if (different := set(schemas[name]["properties"]) ^ (set(model.model_fields) - IN_HEADERS))
     }
     assert missing == {}
     answered = {name for name, schema in schemas.items() if name.endswith(("Answer", "Row"))}

@@ -22,6 +22,20 @@ NOT_RUN = {
     ("deploy/README.md", "echo sandbox"): "needs an engine; test_container.py starts the same",
     ("deploy/README.md", "kubectl create"): "needs a cluster; test_kubernetes.py judges it",
     ("deploy/README.md", "python3 -m venv"): "needs systemd; test_systemd.py has the rest",
+    (
+        "deploy/examples/README.md",
+        ".",
+    ): "the checkout around an example; test_examples.py does the same",
+    (
+        "deploy/examples/django/README.md",
+        "python app.py",
+    ): "test_examples.py runs it: it has no end",
+    ("deploy/examples/fastapi/README.md", "uvicorn"): "test_examples.py runs it: it has no end",
+    ("deploy/examples/android/README.md", "uvicorn"): "test_examples.py runs it: it has no end",
+    (
+        "deploy/examples/typescript/README.md",
+        "npm ci",
+    ): "it asks for a code; test_openapi.py types it",
     ("deploy/guides/connect-telnyx.md", "export COUNTERSIGN_CONFIG"): "rehearsed below it",
 }
 """By page and the beginning of the block."""

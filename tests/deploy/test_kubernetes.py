@@ -1,6 +1,7 @@
 """The manifests against the schemas of Kubernetes, and the chart against the manifests."""
 
 import json
+import re
 import subprocess
 import tomllib
 from copy import deepcopy
@@ -51,7 +52,10 @@ def _render(values: dict[str, Any]) -> Objects:
 
 
 def _by_name(documents: Any) -> Objects:
-    return {(d["kind"], d["metadata"]["name"].split("-c")[0]): d for d in documents if d}
+    # Kustomize ends a ConfigMap's name in a hash of what is in it.
+    return {
+        (d["kind"], re.sub(r"-[0-9a-z]{10}$", "", d["metadata"]["name"])): d for d in documents if d
+    }
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])

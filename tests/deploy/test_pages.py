@@ -29,7 +29,7 @@ pages = pytest.mark.parametrize("page", PAGES, ids=name)
 @pages
 def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
     kinds = {block.kind for block in blocks(page)}
-    assert kinds <= {"sh", HOST, "text", "toml", "python", "html", DRAWING}
+    assert kinds <= {"sh", HOST, "text", "toml", "python", "html", "kotlin", DRAWING}
     for block in blocks(page, DRAWING):
         assert not re.search(r"^ *(countersign|make|curl|export) ", block.text, re.MULTILINE)
 

@@ -27,6 +27,7 @@ from service.domain.code import HASH_PROFILES, Alphabet, HashCost
 from service.domain.keyring import Keyring
 from service.settings import SettingsError
 from service.store.connection import Tls
+from service.store.setup import LAYOUT
 from service.telnyx.failures import ServerError, UnreachableError
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.resources import MessagingProfile
@@ -130,9 +131,12 @@ def test_a_connection_in_clear_is_seen(url: str, level: Level) -> None:
 
 def test_another_layout_is_seen() -> None:
     assert check_layout({}).level is Level.OK
-    assert check_layout({"layout": "2", "partitions": "64"}).level is Level.OK
+    assert check_layout({"layout": str(LAYOUT), "partitions": "64"}).level is Level.OK
     assert check_layout({"layout": "9", "partitions": "64"}).level is Level.FAIL
-    assert check_layout({"layout": "2", "partitions": "128"}).level is Level.FAIL
+    assert check_layout({"layout": str(LAYOUT), "partitions": "128"}).level is Level.FAIL
+    before = check_layout({"layout": str(LAYOUT - 1), "partitions": "64"})
+    assert before.level is Level.WARN
+    assert "countersign migrate run" in before.todo
 
 
 def test_test_numbers_are_warned_of() -> None:

@@ -1,5 +1,6 @@
 """``countersign up`` as a person runs it: a process of its own, in a folder of its own."""
 
+import atexit
 import os
 import signal
 import subprocess
@@ -38,6 +39,8 @@ class Up:
                 process_group=0,
                 env={**os.environ, "PYTHONPATH": str(self._code)},
             )
+        # Whatever a test that fails leaves behind ends with the tests; its children die with it.
+        atexit.register(self.process.kill)
         deadline = time.monotonic() + 2 * PATIENCE
         while not ready.exists() or ready.stat().st_mtime_ns == before:
             assert self.process.poll() is None, (self.folder / "up.log").read_text()

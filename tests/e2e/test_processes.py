@@ -1,6 +1,7 @@
 """Several processes on one port: none of them is needed, and none that ends loses a request."""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from tests.harness import (
 )
 
 PROCESSES, CLIENTS = 2, 8
+AREAS = (202, 205, 206, 207, 208, 209, 210, 212)
 
 
 @dataclass
@@ -124,10 +126,17 @@ class _Load:
         await eventually(done)
 
     async def _person(self, n: int) -> None:
+        """Every second one starts something, the others read what is not there."""
         async with client(self._many.url, self._many.key) as api:
-            while not self._stopping.is_set():
+            for count in itertools.takewhile(
+                lambda _: not self._stopping.is_set(), itertools.count()
+            ):
+                to = f"+1{AREAS[n % len(AREAS)]}{200 + count % 700}0001"
                 try:
-                    answer = await api.get(f"/v1/verifications/ver_00{n:032x}")
+                    if n % 2:
+                        answer = await api.post("/v1/verifications", json={"to": to})
+                    else:
+                        answer = await api.get(f"/v1/verifications/ver_00{n:032x}")
                     self.answers[answer.status_code] += 1
                 except httpx.TransportError as error:
                     self.answers[type(error).__name__] += 1
@@ -144,7 +153,8 @@ async def test_a_process_that_stops_loses_no_request(many: Many) -> None:
 
         await eventually(replaced, patience=60)
         await load.more()
-    assert set(load.answers) == {404}, load.answers
+    # 429 and 503: too many starts for a limit, or for a busy machine. They are answers too.
+    assert {201, 404} <= set(load.answers) <= {201, 404, 429, 503}, load.answers
 
 
 async def test_what_is_killed_comes_back_and_all_share_one_store(many: Many) -> None:

@@ -154,3 +154,50 @@ async def test_tls_is_checked_against_the_name(tmp_path: Path) -> None:
     async with talking(talk, server_tls=server_tls) as stranger:
         with pytest.raises(httpx.ConnectError):
             await stranger.get("/")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER,
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nok",  # it ends with the connection
+    ],
+)
+async def test_an_answer_is_whole_however_it_is_framed(said: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        for byte in said:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        writer.close()
+
+    async with talking(talk) as client:
+        answer = await client.get("/")
+        assert (answer.status_code, answer.text) == (200, "ok")
+
+
+async def test_what_nobody_asked_for_is_no_answer_to_the_next() -> None:
+    connections = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await request(reader)
+        writer.write(ANSWER + ANSWER.replace(b"ok", b"no"))
+        await reader.read()
+
+    async with talking(talk) as client:
+        for _ in range(3):
+            assert (await client.get("/")).text == "ok"
+    assert connections == 3
+
+
+async def test_a_line_break_in_a_header_makes_no_second_request() -> None:
+    async with talking(_silent) as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.get("/", headers={"x": "a\r\n\r\nGET /second HTTP/1.1"})
+
+
+async def _silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
