@@ -177,6 +177,8 @@ async def test_what_is_wrong_is_named_and_nothing_is_written(
 async def test_an_apps_name_is_a_slug(app: World, name: str) -> None:
     assert (await _put(app, name, {})).status_code == 422
     assert (await app.api.post(f"/v1/apps/{name}/keys", json={})).status_code == 422
+    assert (await app.api.get(f"/v1/apps/{name}/keys")).status_code == 422
+    assert (await app.api.get(f"/v1/apps/{name}")).status_code == 404
 
 
 async def test_apps_are_for_the_scope_admin(app: World, valkey: str, shop: str) -> None:
