@@ -27,7 +27,7 @@ from service.store.migrations import pseudonyms
 from service.store.scripts import Scripts
 from service.store.setup import LAYOUT, LAYOUTS, check_setup
 from service.telemetry import Metrics
-from tests.harness import eventually
+from tests.harness import PATIENCE, eventually
 from tests.upgrade.conftest import upgraded
 from tests.upgrade.fixture import Before, load
 
@@ -287,6 +287,7 @@ async def test_nobody_is_erased_and_no_key_moves_while_it_is_open(
     assert "Nothing leads" in (await operator(*erase)).stdout
 
 
+@pytest.mark.timeout(120)
 async def test_killed_in_the_middle_it_goes_on(
     redis: Redis, connection: Connection, before: Before, valkey: str
 ) -> None:
@@ -308,9 +309,11 @@ async def test_killed_in_the_middle_it_goes_on(
         assert killed.poll() is None, killed.communicate()
         return bool(await redis.exists(f"{audit}:moved"))
 
-    await eventually(in_the_middle)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    try:
+        await eventually(in_the_middle, 4 * PATIENCE)
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
     assert 0 < await redis.xlen(f"{audit}:moved") < 20_000
     assert await redis.xlen(audit) == 20_000
     assert await redis.hmget("cs:meta", "layout", "closing") == ["2", "1"]
