@@ -124,15 +124,14 @@ def _members(place: "Place") -> dict[str, object]:
 
 def _rows(country: str, places: "list[Place]") -> Iterator[tuple[object, ...]]:
     from service.cli.guard import instant
-    from service.domain.explain import WHYS
     from service.domain.stats import MICROS
 
     for number, place in enumerate(places, start=1):
         seen, q = place.evidence, place.quarantined
         share = f"{seen.proven / seen.sent:.0%}" if seen and seen.sent else None
         cost = f"{seen.cost / MICROS:.4f}" if seen and seen.cost is not None else None
-        why = WHYS[place.why] + (f" ({q.failed} of {q.known})" if q else "")
+        why = place.why + (f", {q.failed} of {q.known} failed" if q else "")
         yield (
-            *(country if number == 1 else "", number, place.sender.name, why),
+            *(country, number, place.sender.name, why),
             *(int(seen.sent) if seen else None, share, cost, instant(q.until) if q else None),
         )

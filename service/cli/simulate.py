@@ -204,7 +204,7 @@ def _countries(runs: Sequence[_Run]) -> Iterable[tuple[object, ...]]:
         change = differences(*sides) if len(sides) > 1 else {}
         for figure in FIGURES:
             cells = [_value(figure, one[figure].value) for one in found]
-            yield ("", figure, *cells, *([_sure(figure, change[figure])] if change else []))
+            yield (country, figure, *cells, *([_sure(figure, change[figure])] if change else []))
 
 
 def _counted(counters: "Sequence[Counter[str]]") -> Iterable[tuple[object, ...]]:
