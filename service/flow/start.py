@@ -398,7 +398,7 @@ class Start:
         if request.notice is not None:
             return complete_notice(request.notice.text, stop_text)
         composed = app.texts_over(self._texts).compose(
-            Code("0" * self._code_length(request, app)),
+            Code(request.alphabet.characters[0] * self._code_length(request, app)),
             purpose=request.purpose,
             country=request.recipient.country,
             locale=request.locale,
