@@ -1,4 +1,5 @@
-"""A process dies at every await of ``advance``, before and after what it awaited; another goes on."""
+"""A process dies at every await of ``advance``, and where a start is created, before and after what it
+awaited; another goes on."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.chaos.rig import Rig, rigged
-from tests.chaos.watched import Crash, watch
+from tests.chaos.watched import Crash, Watched, watch
 
 PLOTS = {
     "0111": "the first message fails, the next ones too",
@@ -61,6 +62,8 @@ async def _watched(valkey: str) -> AsyncIterator[tuple[Rig, Death]]:
     async with rigged(valkey, 2) as rig:
         death = Death()
         watch(rig.services[0].advance, before=death.before, after=death.after)
+        start = rig.services[0].api.state.parts.start
+        vars(start)["_store"] = Watched("start", start._store, death.before, death.after)
         yield rig, death
 
 
