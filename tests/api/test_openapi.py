@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
 
 DOCUMENT: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "openapi" / "openapi.json").read_text(encoding="utf-8")
@@ -72,10 +71,14 @@ def _resolve(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(schema: dict[str, Any], value: object) -> None:
+    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - it takes seconds
+
     Draft202012Validator(
         {**schema, "components": DOCUMENT["components"]}, format_checker=FormatChecker()
     ).validate(value)
 
 
 def _is_valid(schema: dict[str, Any], value: object) -> bool:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - it takes seconds
+
     return Draft202012Validator({**schema, "components": DOCUMENT["components"]}).is_valid(value)

@@ -173,7 +173,7 @@ class Lifecycle(RuleBasedStateMachine):
             return
         reference = f"{id_}.{number}"
         report = Report(
-            event_id=f"e{self.reported}",
+            event_id=f"e{self.reported}.{number}",  # an event is about one message
             status=DeliveryStatus(status),
             at=self.rig.clock.now() - late,
             message_id="m",
