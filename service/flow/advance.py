@@ -20,6 +20,7 @@ from service.domain.opt_out_scope import Scopes
 from service.domain.plan import Sender
 from service.domain.recipient import parse_recipient
 from service.domain.rules import Action, Finding
+from service.domain.text import TextError
 from service.domain.texts import Texts
 from service.domain.verification import (
     Accepted,
@@ -28,6 +29,7 @@ from service.domain.verification import (
     HeldBack,
     NotSent,
     Outcome,
+    ProviderError,
     Reason,
     Refused,
     Status,
@@ -49,6 +51,7 @@ _MOST_STEPS = 32
 _POOL_FULL_WAIT = 500
 _TAKE_BACK_AGAIN = 2_000
 _ACTOR = "countersign"
+_NO_ROOM = (ProviderError("text", "The text is too long"),)
 _CLOSED_TYPES = {
     Status.EXPIRED: EventType.VERIFICATION_EXPIRED,
     Status.LOCKED: EventType.VERIFICATION_LOCKED,
@@ -214,8 +217,14 @@ class Advance:
     async def _deliver(self, begun: Claim, draft: Draft) -> Claim | Progress:
         """Send what was begun, and record what came of it."""
         v, delivery = begun.verification, draft.begin.delivery
-        text = self._text(v, draft)
-        outcome = await self._post(v, delivery, draft.sender, text)
+        outcome: Outcome
+        try:
+            text = self._text(v, draft)
+        except TextError:
+            # It fitted when it was started: name or wordings have become longer since.
+            outcome = HeldBack(self._clock.now(), Fault.SENDER, _NO_ROOM)
+        else:
+            outcome = await self._post(v, delivery, draft.sender, text)
         settled = await self._record(begun, delivery, outcome)
         if v.send_at:
             await self._take_back_if_closed(v.with_outcome(delivery.number, outcome))

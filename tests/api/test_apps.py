@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.store.api_keys import Scope
-from tests.harness import World, client, make_api_key
+from tests.harness import World, client, make_api_key, world
 
 PHONE, OTHER = "+12025550123", "+12025550124"
 HOOK = "https://shop.example/hooks"
@@ -311,3 +311,24 @@ async def test_a_deleted_app_has_no_keys_and_what_it_began_goes_on(
         assert (await of_shop.get(v["id"]))["status"] == "pending"
     for name, status in (("default", 422), (shop, 404)):
         assert (await app.api.delete(f"/v1/apps/{name}")).status_code == status
+
+
+async def test_what_a_longer_name_leaves_no_room_for_is_told_and_not_sent(
+    redis: Redis, valkey: str, shop: str
+) -> None:
+    origin = f"https://{'a' * 50}.{'b' * 37}.example.com"
+    async with world(valkey, codes={"resend_after": 0}) as app:
+        assert (await _put(app, shop, {"name": "Shop"})).status_code == 201
+        async with _of(app, valkey, shop) as of_shop:
+            v = await of_shop.start(PHONE, web_origin=origin)
+            longer = await _put(app, shop, {"name": "N" * 40}, tag="*")
+            assert longer.status_code == 200
+            resent = await of_shop.api.post(f"/v1/verifications/{v['id']}/resend")
+            assert resent.status_code == 200, resent.text
+            told = await of_shop.until(v["id"], lambda v: len(v["deliveries"]) > 1)
+            first, *others = told["deliveries"]
+            assert first["status"] != "rejected"
+            assert {(d["status"], d["errors"][0]["code"]) for d in others} == {("rejected", "text")}
+            assert len(await app.messages(PHONE)) == 1
+            (code,) = await app.codes(PHONE)
+            assert (await of_shop.verify(v["id"], code)).json()["approved"]

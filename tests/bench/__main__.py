@@ -37,10 +37,12 @@ Rows = AsyncIterator[Row]
 
 
 async def default_cost() -> Rows:
-    raw = logins.raw_hashes("owasp")
+    before = logins.raw_hashes("owasp")
     async with rig("owasp") as running:
         people = logins.Logins(running)
         load = await people.whole(at_once=_FEW)
+        # Before and after it, for what a machine can do changes from one moment to the next.
+        raw = (before + logins.raw_hashes("owasp")) / 2
         starts, verifies = await people.starts(at_once=_FEW), await people.verifies(at_once=_FEW)
     yield Row("logins/s at the default argon2 cost", f"{load.rate:.1f}")
     yield Row("of what argon2 alone allows", f"{load.rate / (raw / 2):.2f}", "0.90")

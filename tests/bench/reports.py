@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from nacl.signing import SigningKey
 
-from service.cli.bench.people import Tally, at_once
+from service.cli.bench.people import RefusedError, Tally, at_once
 from service.cli.bench.wire import Client
 from service.store.connection import Connection
 from service.store.scripts import Scripts
@@ -85,13 +85,24 @@ async def _least(rig: Rig) -> float:
     return found.rate
 
 
+async def _started(people: Logins) -> str:
+    """A number that has its first message; what is turned away comes again, as people do."""
+    while True:
+        async with people.people.connection() as connection:
+            try:
+                _, number = await people.people.start(connection)
+            except RefusedError:
+                await asyncio.sleep(0.1)
+            else:
+                return number
+
+
 async def fallbacks(rig: Rig, people: Logins, count: int = 100) -> list[float]:
     """Seconds from a failed report's arrival to the next sender's POST, each."""
     took: list[float] = []
     client = await Client.connect(rig.url)
     for _ in range(count):
-        async with people.people.connection() as connection:
-            _, number = await people.people.start(connection)
+        number = await _started(people)
         first = rig.messages[number]
         path, body, headers = signed(rig, "delivery_failed", first)
         begun = time.perf_counter()
