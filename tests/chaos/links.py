@@ -36,16 +36,32 @@ class Wire:
     target: int
     port: int
     mood: Mood = Mood.FINE
+    _carried: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            if self.mood is not Mood.DOWN:
-                away, back = await asyncio.open_connection("127.0.0.1", self.target)
-                there = asyncio.create_task(self._there(reader, back))
-                await self._back(away, writer)
-                there.cancel()
-                back.close()
-        writer.close()
+    def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._carry(reader, writer))
+        self._carried.add(task)
+        task.add_done_callback(self._carried.discard)
+
+    async def end(self) -> None:
+        """Nothing is carried any more."""
+        for task in self._carried:
+            task.cancel()
+        await asyncio.gather(*self._carried, return_exceptions=True)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                if self.mood is not Mood.DOWN:
+                    away, back = await asyncio.open_connection("127.0.0.1", self.target)
+                    there = asyncio.create_task(self._there(reader, back))
+                    try:
+                        await self._back(away, writer)
+                    finally:
+                        there.cancel()
+                        back.close()
+        finally:
+            writer.close()
 
     async def _there(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -78,6 +94,7 @@ async def wired(target: int) -> AsyncIterator[Wire]:
         yield wire
     finally:
         server.close()
+        await wire.end()
 
 
 @dataclass
