@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
-from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, urlunsplit
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
@@ -25,7 +25,7 @@ from service.domain.errors import UnavailableError
 from service.store.cluster import ClusterLinks
 from service.store.link import Address, Command, Link, Locate, NotCopiedError, read_address
 from service.store.sentinel import SCHEMES as SENTINEL_SCHEMES
-from service.store.sentinel import Sentinels, SentinelUrl, read_sentinel_url
+from service.store.sentinel import Sentinels, SentinelUrl, read_sentinel_url, split_url
 
 CONNECT_TIMEOUT = 1.0
 ANSWER_TIMEOUT = 2.0
@@ -261,7 +261,7 @@ def _unavailable() -> UnavailableError:
 
 def _clients(url: str, tls: Tls) -> tuple[_Client, Callable[[], _Links], Sentinels | None]:
     """redis-py's client for what is rare, and what makes links for all else."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     options = _options(parts, tls)
     context = _context(tls) if parts.scheme.startswith("rediss") else None
     if parts.scheme in SENTINEL_SCHEMES:

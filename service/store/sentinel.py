@@ -70,9 +70,16 @@ class Sentinels:
             await one.aclose()
 
 
+def split_url(url: str) -> SplitResult:
+    """As ``urlsplit``, which in newer Pythons refuses an IPv6 address among several hosts."""
+    scheme, _, rest = url.partition("://")
+    end = next((n for n, character in enumerate(rest) if character in "/?#"), len(rest))
+    return urlsplit(f"{scheme}://host{rest[end:]}")._replace(netloc=rest[:end])
+
+
 def read_sentinel_url(url: str) -> SentinelUrl:
     """Raises ValueError, which says what is wrong and quotes nothing that may be secret."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     login, _, hosts = parts.netloc.rpartition("@")
     primary, _, db = parts.path.strip("/").partition("/")
     if not primary:

@@ -325,10 +325,12 @@ async def test_what_a_longer_name_leaves_no_room_for_is_told_and_not_sent(
             assert longer.status_code == 200
             resent = await of_shop.api.post(f"/v1/verifications/{v['id']}/resend")
             assert resent.status_code == 200, resent.text
-            told = await of_shop.until(v["id"], lambda v: len(v["deliveries"]) > 1)
+            told = await of_shop.until(
+                v["id"], lambda v: any(d["status"] == "rejected" for d in v["deliveries"])
+            )
             first, *others = told["deliveries"]
             assert first["status"] != "rejected"
-            assert {(d["status"], d["errors"][0]["code"]) for d in others} == {("rejected", "text")}
+            assert {e["code"] for d in others for e in d["errors"]} == {"text"}
             assert len(await app.messages(PHONE)) == 1
             (code,) = await app.codes(PHONE)
             assert (await of_shop.verify(v["id"], code)).json()["approved"]
