@@ -22,7 +22,7 @@ from service.telemetry import Metrics
 
 GOAL = 0.3
 """Seconds that a start may wait here."""
-_STEPS, _ROUND_TRIPS = 40, 10
+_STEPS, _ROUND_TRIPS = 15, 5
 """How often it waits for the event loop, and for the store."""
 _FAR_BEYOND = 8
 _TICK = 0.02

@@ -34,6 +34,7 @@ async def _login(up: Up, number: str) -> str:
         headers = {"idempotency-key": f"key-{number[-3:]}"}
         body = {"to": number, "client_ip": "192.0.2.7", "metadata": {"flow": "scan"}}
         answer = await api.post("/v1/verifications", json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
         started = answer.json()
 
         async def arrived() -> str:
