@@ -67,6 +67,16 @@ def _is_permanent(key: str) -> bool:
 
 
 @pytest.fixture
+async def store(valkey: str) -> AsyncIterator[Redis]:
+    """Without anything that an earlier test of a shared world left, but for API keys."""
+    async with Redis.from_url(valkey, decode_responses=True) as redis:
+        left = [key async for key in redis.scan_iter("cs:{*")]
+        if left:
+            await redis.delete(*left)
+        yield redis
+
+
+@pytest.fixture
 async def app(redis: Redis, valkey: str) -> AsyncIterator[World]:
     """Everything, with the built-in configuration."""
     async with world(valkey) as running:

@@ -18,10 +18,5 @@ async def _shared(valkey: str) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def app(_shared: World, valkey: str) -> World:
-    """Without anything that an earlier test left in the store."""
-    async with Redis.from_url(valkey, decode_responses=True) as client:
-        left = [key async for key in client.scan_iter("cs:{*")]
-        if left:
-            await client.delete(*left)
+async def app(_shared: World, store: Redis) -> World:
     return _shared

@@ -45,16 +45,7 @@ async def _guarded(valkey: str, clock: ManualClock) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def store(valkey: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(valkey, decode_responses=True) as redis:
-        yield redis
-
-
-@pytest.fixture
 async def app(_guarded: World, store: Redis) -> World:
-    left = [key async for key in store.scan_iter("cs:{*")]
-    if left:
-        await store.delete(*left)
     return _guarded
 
 

@@ -32,15 +32,6 @@ async def _looking(valkey: str) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def store(valkey: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(valkey, decode_responses=True) as redis:
-        left = [key async for key in redis.scan_iter("cs:{*")]
-        if left:
-            await redis.delete(*left)
-        yield redis
-
-
-@pytest.fixture
 async def app(_looking: World, store: Redis) -> AsyncIterator[World]:
     yield _looking
     await _looking.phone.post("/sandbox/outages", json={"mode": "none", "seconds": 0})

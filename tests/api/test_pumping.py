@@ -35,16 +35,6 @@ async def _blocking(valkey: str, clock: ManualClock) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def store(valkey: str) -> AsyncIterator[Redis]:
-    """Without anything that an earlier test left, but for API keys."""
-    async with Redis.from_url(valkey, decode_responses=True) as redis:
-        left = [key async for key in redis.scan_iter("cs:{*")]
-        if left:
-            await redis.delete(*left)
-        yield redis
-
-
-@pytest.fixture
 async def app(_blocking: World, store: Redis) -> World:
     return _blocking
 

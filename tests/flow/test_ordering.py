@@ -48,16 +48,6 @@ async def _shared(valkey: str, clock: ManualClock) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def store(valkey: str) -> AsyncIterator[Redis]:
-    """Without anything that an earlier test left, but for API keys."""
-    async with Redis.from_url(valkey, decode_responses=True) as redis:
-        left = [key async for key in redis.scan_iter("cs:{*")]
-        if left:
-            await redis.delete(*left)
-        yield redis
-
-
-@pytest.fixture
 async def app(_shared: World, store: Redis, clock: ManualClock) -> World:
     # Telnyx's webhooks bear the true time, and are stale after 300 s.
     clock.move(time.time_ns() // 1_000_000 - clock.now())
