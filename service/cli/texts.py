@@ -8,7 +8,8 @@ import typer
 from service.cli.telnyx.calls import AsJson, Config, fail
 
 if TYPE_CHECKING:
-    from service.domain.texts import Composed
+    from service.domain.code import Code
+    from service.domain.texts import Wording
     from service.domain.transaction import Transaction
     from service.settings import TextSettings
 
@@ -129,7 +130,7 @@ def _composed(
 
     code = Code(_SAMPLES[settings.codes.alphabet][: settings.codes.length])
     try:
-        composed = settings.texts_().compose(
+        wording = settings.texts_().wording(
             code,
             purpose=purpose,
             country=country,
@@ -139,24 +140,25 @@ def _composed(
         )
     except TextError as error:
         fail(f"nothing fits: the shortest text, {error}; a start would be refused (422)")
-    return {"asked": locale or country, **_described(composed, optional["app_hash"])}
+    return {"asked": locale or country, **_described(wording, code, optional["app_hash"])}
 
 
-def _described(composed: "Composed", app_hash: str | None) -> dict[str, Any]:
+def _described(wording: "Wording", code: "Code", app_hash: str | None) -> dict[str, Any]:
     from service.domain.segments import measure
 
-    size = measure(composed.text)
+    text = wording.say(code)
+    size = measure(text)
     described = {
-        "locale": composed.locale,
-        "wording": composed.variant or "full",
+        "locale": wording.locale,
+        "wording": wording.variant or "full",
         "encoding": size.encoding,
         "segments": size.segments,
         "characters": size.units,
         "left": size.left,
-        "text": composed.text,
+        "text": text,
     }
     if app_hash:
-        described["bytes"] = len(composed.text.encode())
+        described["bytes"] = len(text.encode())
     return described
 
 

@@ -197,7 +197,7 @@ def _name_faults(app: App, ground: Ground) -> list[FieldError]:
     texts = app.texts_over(ground.texts)
     try:
         for stop_text in (None, *_stop_texts(app, ground).values()):
-            texts.compose(_LONGEST, purpose=ANY_PURPOSE, country="", stop_text=stop_text)
+            texts.wording(_LONGEST, purpose=ANY_PURPOSE, country="", stop_text=stop_text)
             for notice in ground.notices.values():
                 complete_notice(compose_notice(notice, app.name), stop_text)
     except (TextError, NoticeTextError) as error:

@@ -55,12 +55,26 @@ def complete(
     Raises:
         TextError: it does not fit; the message names lengths, never the code.
     """
-    text = f"{sentence} {stop_text}" if stop_text else sentence
-    line = " ".join(filter(None, [f"@{host} #{code}" if host else None, app_hash]))
-    text = in_segments(f"{text}\n{line}" if line else text, most)
+    text = in_segments(
+        joined(sentence, code, host=host, app_hash=app_hash, stop_text=stop_text), most
+    )
     if app_hash and len(text.encode()) > RETRIEVER_BYTES:
         raise TextError(f"is longer than the {RETRIEVER_BYTES} bytes that SMS Retriever reads")
     return text
+
+
+def joined(
+    sentence: str,
+    code: str,
+    *,
+    host: str | None = None,
+    app_hash: str | None = None,
+    stop_text: str | None = None,
+) -> str:
+    """A sentence with all that stands behind it, whether it fits or not."""
+    text = f"{sentence} {stop_text}" if stop_text else sentence
+    line = " ".join(filter(None, [f"@{host} #{code}" if host else None, app_hash]))
+    return f"{text}\n{line}" if line else text
 
 
 def in_segments(text: str, most: int) -> str:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from service.domain.code import MAX_LENGTH, Code, Grouping, group
 from service.domain.locales import TAG, Languages
-from service.domain.text import TextError, complete
+from service.domain.segments import measure
+from service.domain.text import TextError, complete, joined
 from service.domain.transaction import Transaction
 
 Templates = Mapping[str, Mapping[str, str]]
@@ -35,15 +36,27 @@ _OF_CODE = frozenset({"code", "app"})
 _OF_PAYMENT = _OF_CODE | {"payee", "amount", "currency"}
 _PURPOSE = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
 _LONGEST = Code("0" * MAX_LENGTH)
+# Where a code is to stand in a frame: for people, and on the last line. No text has control characters.
+_SHOWN, _PLAIN = "\0", "\1"
+_MOST_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
-    """A message, and whose wording it has: its ``locale`` and ``variant``."""
+class Wording:
+    """A message but for its code, whose wording it has (``locale`` and ``variant``), and how many segments
+    it takes with any code of the length and kind that it was chosen for."""
 
-    text: str
+    frame: str
+    grouping: Grouping
+    is_rtl: bool
+    segments: int
     locale: str
     variant: str
+
+    def say(self, code: Code) -> str:
+        """The message."""
+        shown = _isolated(group(code.reveal(), self.grouping), among_rtl=self.is_rtl)
+        return self.frame.replace(_SHOWN, shown).replace(_PLAIN, code.reveal())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +70,15 @@ class Texts:
     own: tuple[Templates, ...] = ()
     max_segments: int = 1
     grouping: Grouping = Grouping.NONE
+    _kept: dict[tuple[object, ...], Wording] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def of_app(self, app_name: str, templates: Templates) -> "Texts":
         """The same for an app with a name and templates of its own."""
         return replace(self, app_name=app_name, own=(templates, *self.own))
 
-    def compose(
+    def wording(
         self,
         code: Code,
         *,
@@ -73,16 +89,34 @@ class Texts:
         app_hash: str | None = None,
         transaction: Transaction | None = None,
         stop_text: str | None = None,
-    ) -> Composed:
-        """The message in the locale's language, else the country's, else English.
+    ) -> Wording:
+        """The wording for codes like this one, in the locale's language, else the country's, else English.
 
         Raises:
             TextError: nothing fits; the message is about the shortest wording, and never tells the code.
         """
+        like, behind = code.reveal(), (host, app_hash, stop_text)
+        key = (len(like), like.isdecimal(), purpose, country, locale, behind)
+        found = self._kept.get(key) if transaction is None else None
+        if found is None:
+            wordings = self._wordings(purpose, country, locale, is_payment=transaction is not None)
+            found = self._first_that_fits(wordings, code, transaction, behind)
+            if transaction is None:  # What nobody else asks for is not worth its place.
+                if len(self._kept) >= _MOST_KEPT:
+                    self._kept.clear()
+                self._kept[key] = found
+        return found
+
+    def _first_that_fits(
+        self,
+        wordings: Iterator[tuple[str, str, str]],
+        code: Code,
+        transaction: Transaction | None,
+        behind: tuple[str | None, str | None, str | None],
+    ) -> Wording:
         reason = TextError("has no wording")
-        for tag, variant, template in self._wordings(
-            purpose, country, locale, is_payment=transaction is not None
-        ):
+        host, app_hash, stop_text = behind
+        for tag, variant, template in wordings:
             sentence = self.sentence(template, code, transaction)
             try:
                 text = complete(
@@ -96,7 +130,16 @@ class Texts:
             except TextError as error:
                 reason = error
             else:
-                return Composed(text, tag, variant)
+                open_ = self._filled(template, _SHOWN, transaction)
+                frame = joined(open_, _PLAIN, host=host, app_hash=app_hash, stop_text=stop_text)
+                return Wording(
+                    frame,
+                    self.grouping,
+                    _is_right_to_left(template),
+                    measure(text).segments,
+                    tag,
+                    variant,
+                )
         raise reason
 
     def locales(self) -> list[str]:
@@ -128,16 +171,22 @@ class Texts:
 
     def sentence(self, template: str, code: Code, transaction: Transaction | None = None) -> str:
         """A template filled in."""
-        is_rtl = _is_right_to_left(template)
         shown = group(code.reveal(), self.grouping)
-        values = {"code": shown, "app": self.app_name}
+        among_rtl = _is_right_to_left(template)
+        return self._filled(template, _isolated(shown, among_rtl=among_rtl), transaction)
+
+    def _filled(self, template: str, code: str, transaction: Transaction | None) -> str:
+        values = {"app": self.app_name}
         if transaction is not None:
             values |= {
                 "payee": transaction.payee,
                 "amount": transaction.amount,
                 "currency": transaction.currency,
             }
-        return _PLACEHOLDER.sub(lambda m: _isolated(values[m[1]], among_rtl=is_rtl), template)
+        is_rtl = _is_right_to_left(template)
+        filled = {name: _isolated(value, among_rtl=is_rtl) for name, value in values.items()}
+        filled["code"] = code
+        return _PLACEHOLDER.sub(lambda m: filled[m[1]], template)
 
 
 def check_templates(
@@ -175,7 +224,7 @@ def check_stop_texts(texts: Texts, stop_texts: Mapping[str, str]) -> list[str]:
     faults = []
     for sender, stop_text in stop_texts.items():
         try:
-            texts.compose(_LONGEST, purpose=ANY_PURPOSE, country="", stop_text=stop_text)
+            texts.wording(_LONGEST, purpose=ANY_PURPOSE, country="", stop_text=stop_text)
         except TextError as error:
             faults.append(f"{sender}.stop_text: the shortest text with it {error}")
     return faults

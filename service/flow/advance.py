@@ -281,7 +281,7 @@ class Advance:
             return complete_notice(v.notice.text if v.notice else "", stop_text)
         if draft.sender.template is not None:
             return draft.code.reveal()
-        composed = draft.texts.compose(
+        wording = draft.texts.wording(
             draft.code,
             purpose=v.purpose,
             country=v.country,
@@ -291,7 +291,7 @@ class Advance:
             transaction=v.transaction,
             stop_text=stop_text,
         )
-        return composed.text
+        return wording.say(draft.code)
 
     async def digest(self, v: Verification, salt: bytes, code: Code) -> bytes:
         """Of a code of the verification. Raises UnavailableError if the hash pool is full."""

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -78,6 +79,16 @@ class Started:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Who may send what a start asks for, in the configured order, and the segments of the longest message
+    among theirs: each is paid for."""
+
+    app: App
+    plan: tuple[Sender, ...]
+    segments: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
     """Senders by name, routes in order, and what a start has where neither it nor its app says more.
@@ -140,17 +151,17 @@ class Start:
             CountersignError: whatever refuses a start; nothing was created then.
         """
         app = await self._apps.get(request.app)
-        plan = self._plan(request, app)
+        texts, plan = app.texts_over(self._texts), self._plan(request, app)
         if request.notice is None:
-            self._check_text(request, app)
-        plan = self._with_room(plan, request, app)
+            self._check_text(request, app, texts)
+        way = self._with_room(plan, request, app, texts)
         recipient_id = self._keyring.lookup_id(request.recipient.e164)
         id_ = new_id(recipient_id, VERIFICATION if request.notice is None else NOTICE)
         if idempotency is None:
-            return await self._start(request, app, id_, recipient_id, plan)
+            return await self._start(request, way, id_, recipient_id)
 
         async def start(reserved: str) -> Started:
-            return await self._start(request, app, reserved, recipient_id, plan, keep=KEEP)
+            return await self._start(request, way, reserved, recipient_id, keep=KEEP)
 
         async def replay(done: str) -> Started:
             return Started(await self._read(done), replayed=True)
@@ -160,27 +171,26 @@ class Start:
     async def _start(
         self,
         request: StartRequest,
-        app: App,
+        way: _Way,
         id_: str,
         recipient_id: str,
-        plan: tuple[Sender, ...],
         *,
         keep: int = 0,
     ) -> Started:
         with span(Name.START, id_, app=request.app, purpose=request.purpose):
-            return await self._make(request, app, id_, recipient_id, plan, keep=keep)
+            return await self._make(request, way, id_, recipient_id, keep=keep)
 
     async def _make(
         self,
         request: StartRequest,
-        app: App,
+        way: _Way,
         id_: str,
         recipient_id: str,
-        plan: tuple[Sender, ...],
         *,
         keep: int,
     ) -> Started:
         self._hashing.check_start()
+        app = way.app
         fixed, has_code = self._fixed_code(app, recipient_id), request.notice is None
         subject = Subject(
             id=id_,
@@ -194,13 +204,13 @@ class Start:
             limits=app.limits_over(self._limits),
             has_code=has_code,
             test=fixed is not None,
-            segments=self._segments(request, app, plan),
+            segments=way.segments,
         )
         uniform = self._uniform and has_code
         judge = self._guard.weigh if uniform else self._guard.check
         # The guard is about what is sent.
-        passed = UNGUARDED if subject.test else await judge(subject, has_route=bool(plan))
-        places = self._in_order(plan, request, app, passed)
+        passed = UNGUARDED if subject.test else await judge(subject, has_route=bool(way.plan))
+        places = self._in_order(way.plan, request, app, passed)
         v = self._verification(request, app, subject, places, passed)
         salt = secrets.token_bytes(SALT_BYTES)
         draft = None if uniform else await self._advance.draft(v, salt)
@@ -352,7 +362,7 @@ class Start:
             explores=request.notice is None,  # Nothing can be proven of a notice.
         )
 
-    def _check_text(self, request: StartRequest, app: App) -> None:
+    def _check_text(self, request: StartRequest, app: App, texts: Texts) -> None:
         """Refuse before anything is created what could not be sent."""
         length = self._code_length(request, app)
         if not request.alphabet.allows(length):
@@ -361,43 +371,33 @@ class Start:
                 "/code_length", f"makes a code of {bits:.0f} bits; {MIN_BITS} are the least"
             )
         try:
-            self._compose(request, app, None)
+            self._segments(request, app, texts, None)
         except TextError as error:
             pointer = "/transaction" if request.transaction else "/web_origin"
             raise InvalidRequestError.at(pointer, f"makes a text that {error}") from None
 
     def _with_room(
-        self, plan: tuple[Sender, ...], request: StartRequest, app: App
-    ) -> tuple[Sender, ...]:
+        self, plan: tuple[Sender, ...], request: StartRequest, app: App, texts: Texts
+    ) -> _Way:
         """The senders whose text has room for what it must say of stopping: without it, it may not go."""
-        country = request.recipient.country
-        said = {sender.stop_text_in(country) for sender in plan}
-        fits = {stop_text for stop_text in said if self._has_room(request, app, stop_text)}
-        able = tuple(sender for sender in plan if sender.stop_text_in(country) in fits)
+        country, segments = request.recipient.country, dict[str | None, int]()
+        for stop_text in {sender.stop_text_in(country) for sender in plan}:
+            with suppress(TextError):
+                segments[stop_text] = self._segments(request, app, texts, stop_text)
+        able = tuple(sender for sender in plan if sender.stop_text_in(country) in segments)
         if plan and not able:
             raise InvalidRequestError.at(
                 "/senders", "leaves no sender whose stop_text fits into the segment with this text"
             )
-        return able
+        return _Way(app, able, max(segments.values(), default=1))
 
-    def _has_room(self, request: StartRequest, app: App, stop_text: str | None) -> bool:
-        try:
-            self._compose(request, app, stop_text)
-        except TextError:
-            return False
-        return True
-
-    def _segments(self, request: StartRequest, app: App, plan: tuple[Sender, ...]) -> int:
-        """Of the longest message that a sender of the plan may send: each is paid for."""
-        country = request.recipient.country
-        said = {sender.stop_text_in(country) for sender in plan}
-        sizes = (measure(self._compose(request, app, stop_text)) for stop_text in said)
-        return max((size.segments for size in sizes), default=1)
-
-    def _compose(self, request: StartRequest, app: App, stop_text: str | None) -> str:
+    def _segments(
+        self, request: StartRequest, app: App, texts: Texts, stop_text: str | None
+    ) -> int:
+        """Of its message. Raises TextError if that is too long."""
         if request.notice is not None:
-            return complete_notice(request.notice.text, stop_text)
-        composed = app.texts_over(self._texts).compose(
+            return measure(complete_notice(request.notice.text, stop_text)).segments
+        wording = texts.wording(
             Code(request.alphabet.characters[0] * self._code_length(request, app)),
             purpose=request.purpose,
             country=request.recipient.country,
@@ -407,7 +407,7 @@ class Start:
             transaction=request.transaction,
             stop_text=stop_text,
         )
-        return composed.text
+        return wording.segments
 
     def _code_length(self, request: StartRequest, app: App) -> int:
         return request.code_length or app.code_length or self._routing.code_length

@@ -16,7 +16,6 @@ from service.domain.text import RETRIEVER_BYTES, TextError
 from service.domain.texts import (
     ANY_PURPOSE,
     SAMPLE,
-    Composed,
     Texts,
     check_name,
     check_stop_texts,
@@ -30,9 +29,16 @@ PAYMENT = Transaction("Example Shop Ltd", "12.50", "EUR")
 RIGHT_TO_LEFT = ["ar", "fa", "he", "ur"]
 
 
+class Composed(NamedTuple):
+    text: str
+    locale: str
+    variant: str
+
+
 def _compose(locale: str | None, texts: Texts = SHIPPED, **changes: object) -> Composed:
     asked: dict[str, object] = {"purpose": "login", "country": "US", "locale": locale, **changes}
-    return texts.compose(CODE, **asked)  # type: ignore[arg-type]
+    wording = texts.wording(CODE, **asked)  # type: ignore[arg-type]
+    return Composed(wording.say(CODE), wording.locale, wording.variant)
 
 
 class OriginBound(NamedTuple):
@@ -352,14 +358,16 @@ def test_a_way_to_stop_that_leaves_no_room_is_named() -> None:
 
 def test_a_grouped_code_stands_in_one_piece_on_the_last_line() -> None:
     grouped = replace(SHIPPED, grouping=Grouping.BLANK)
-    text = grouped.compose(Code("12345678"), purpose="login", country="DE", host=HOST).text
+    code = Code("12345678")
+    text = grouped.wording(code, purpose="login", country="DE", host=HOST).say(code)
     assert text.startswith("1234 5678 ist ")
     assert _parse(text) == OriginBound(HOST, "12345678")
 
 
 def test_a_letter_code_leaves_the_paragraph_its_direction() -> None:
     """Its first letter would otherwise decide that the text is read from left to right."""
-    text = SHIPPED.compose(Code("KTRWPL"), purpose="login", country="IL").text
+    code = Code("KTRWPL")
+    text = SHIPPED.wording(code, purpose="login", country="IL").say(code)
     assert text.startswith("\u2068KTRWPL\u2069 ")
     assert "KTRWPL" in get_display(text)
     assert get_display(text).rstrip("\u2068\u2069").endswith("KTRWPL")
