@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from service.api import operations, problems
 from service.api.apps import Apps
 from service.api.audit import Audit
+from service.api.auth import Authorize
 from service.api.notices import Notices
 from service.api.opt_outs import OptOuts
 from service.api.parts import Parts
@@ -65,7 +66,11 @@ def create_inspection(parts: Parts, api: Litestar, pages: Sequence[Router] = ())
 def _create(handlers: Sequence[Any], parts: Parts | None, **state: object) -> Litestar:
     return Litestar(
         route_handlers=handlers,
-        middleware=[TakeIn(), *([LinkCaller()] if is_tracing() else [])],
+        middleware=[
+            TakeIn(),
+            *([LinkCaller()] if is_tracing() else []),
+            *([Authorize(parts)] if parts is not None else []),
+        ],
         before_send=[add_headers],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         exception_handlers={

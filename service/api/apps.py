@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, delete, get, post, put
+from litestar import Controller, Request, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from pydantic import (
@@ -15,8 +15,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from service.api.auth import caller, requires
-from service.api.body import RequestModel, answer, read_body
+from service.api.auth import caller
+from service.api.body import Answer, RequestModel, answer, read_body
 from service.api.parts import Parts
 from service.domain.app import APP_PATTERN, MAX_NAME, MOST_TEST_NUMBERS, is_app
 from service.domain.callback import MAX_URL, URL_PATTERN
@@ -249,7 +249,6 @@ class Apps(Controller):
     """Any slug is an app; one that is defined here has something of its own."""
 
     path = "/v1/apps"
-    guards = [requires(Scope.ADMIN)]
     tags = ["apps"]
     opt = {"scope": Scope.ADMIN}
 
@@ -258,7 +257,7 @@ class Apps(Controller):
         summary="List the apps that were defined",
         opt={"answer": AppsAnswer},
     )
-    async def list_all(self, parts: NamedDependency[Parts]) -> Response[bytes]:
+    async def list_all(self, parts: NamedDependency[Parts]) -> Answer:
         return answer(AppsAnswer(apps=[_model(one) for one in await parts.apps.list()]))
 
     @get(
@@ -267,7 +266,7 @@ class Apps(Controller):
         summary="Read an app; its ETag is for If-Match",
         opt={"answer": AppAnswer, "problems": ("not-found",), "etag": True},
     )
-    async def read(self, app_id: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
+    async def read(self, app_id: FromPath[str], parts: NamedDependency[Parts]) -> Answer:
         return _answer(await parts.apps.get(app_id))
 
     @put(
@@ -285,7 +284,7 @@ class Apps(Controller):
     )
     async def write(
         self, request: Request[Any, Any, Any], app_id: FromPath[str], parts: NamedDependency[Parts]
-    ) -> Response[bytes]:
+    ) -> Answer:
         body = await read_body(request, AppBody)
         written = await parts.apps.put(
             _slug(app_id), body.wanted(), expected=_expected(request), actor=caller(request).id
@@ -311,7 +310,7 @@ class Apps(Controller):
         summary="List an app's API keys",
         opt={"answer": KeysAnswer, "problems": ("invalid-request",)},
     )
-    async def keys(self, app_id: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
+    async def keys(self, app_id: FromPath[str], parts: NamedDependency[Parts]) -> Answer:
         found = await parts.keys.of_app(_slug(app_id))
         return answer(KeysAnswer(keys=[KeyAnswer(**_members(key, used)) for key, used in found]))
 
@@ -323,7 +322,7 @@ class Apps(Controller):
     )
     async def create_key(
         self, request: Request[Any, Any, Any], app_id: FromPath[str], parts: NamedDependency[Parts]
-    ) -> Response[bytes]:
+    ) -> Answer:
         body = await read_body(request, KeyBody)
         ends = None if body.expires_in is None else parts.clock.now() + body.expires_in * 1000
         key, plain = await parts.keys.create(
@@ -404,7 +403,7 @@ def _model(found: Defined) -> AppAnswer:
     )
 
 
-def _answer(found: Defined, status: int = 200) -> Response[bytes]:
+def _answer(found: Defined, status: int = 200) -> Answer:
     headers = {"etag": f'"{found.tag}"'}
     if status == 201:
         headers["location"] = f"/v1/apps/{found.app.id}"

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from litestar.response import Stream
+from litestar.types import ASGIApp
 from pydantic import BaseModel, ConfigDict
 
-from service.api.auth import caller, requires
-from service.api.body import Instant, answer
+from service.api.auth import caller
+from service.api.body import Answer, Instant, answer
 from service.api.parts import Parts
 from service.domain.audit import EventType
 from service.domain.chain import audit_public_keys
@@ -87,7 +88,6 @@ class Audit(Controller):
     """A key sees its own app's events; with the scope ``admin`` beside ``audit`` it sees all."""
 
     path = "/v1/audit"
-    guards = [requires(Scope.AUDIT)]
     tags = ["audit"]
     opt = {"scope": Scope.AUDIT}
 
@@ -104,13 +104,14 @@ class Audit(Controller):
     )
     async def events(
         self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]
-    ) -> Response[bytes] | Stream:
+    ) -> ASGIApp:
         query = request.query_params
         wanted = await _wanted(parts, caller(request), query)
         after, most = _position(query.get("cursor")), _limit(query.get("limit"))
         if NDJSON in request.headers.get("accept", ""):
             lines = _lines(parts, after, wanted)
-            return Stream(lines, media_type=NDJSON, headers={"cache-control": "no-store"})
+            stream = Stream(lines, media_type=NDJSON, headers={"cache-control": "no-store"})
+            return stream.to_asgi_response(None, request)
         return await _page(parts, after, most, wanted)
 
     @get(
@@ -119,7 +120,7 @@ class Audit(Controller):
         summary="The newest signed heads of the audit trail's chains",
         opt={"answer": CheckpointsAnswer},
     )
-    async def checkpoints(self, parts: NamedDependency[Parts]) -> Response[bytes]:
+    async def checkpoints(self, parts: NamedDependency[Parts]) -> Answer:
         found = await parts.chain.checkpoints(_CHECKPOINTS)
         return answer(
             CheckpointsAnswer(
@@ -129,7 +130,7 @@ class Audit(Controller):
         )
 
 
-async def _page(parts: Parts, after: Position, most: int, wanted: _Wanted) -> Response[bytes]:
+async def _page(parts: Parts, after: Position, most: int, wanted: _Wanted) -> Answer:
     until, examined, last = await parts.trail.now(), 0, after
     found: list[EventAnswer] = []
     chunk = max(2 * most // max(len(wanted.partitions), 1), 8)

@@ -1,22 +1,35 @@
 """API keys and scopes: ``Authorization: Bearer cs_<key id>_<secret>``."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar import Request
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Send
+from litestar.types import Scope as Asgi
 
 from service.api.parts import Parts
 from service.domain.errors import ForbiddenError, UnauthorizedError
+from service.domain.guard import Standing
 from service.store.api_keys import ApiKey, Scope
 
-Connection = ASGIConnection[Any, Any, Any, Any]
-Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 _BEARER = "bearer "
 
 
-def requires(scope: Scope) -> Guard:
-    """A guard that lets only keys with the scope pass, and leaves the key in the request's state.
+@dataclass(frozen=True, slots=True)
+class _Let:
+    """Who was let in, and how the key's own limits stand."""
+
+    key: ApiKey
+    standings: Sequence[Standing]
+
+
+class Authorize(ASGIMiddleware):
+    """Lets only keys pass that have the scope which the handler names (``opt={"scope": ...}``).
+
+    A middleware, for the framework copies a handler each time that it asks one of its guards.
 
     Raises:
         UnauthorizedError: no key, or one that is unknown or revoked.
@@ -24,27 +37,41 @@ def requires(scope: Scope) -> Guard:
         RateLimitedError: the key made too many requests, or its caller's address sent too many bad ones.
     """
 
-    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        parts: Parts = connection.app.state.parts
-        header = connection.headers.get("authorization", "")
-        key = None
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def handle(self, scope: Asgi, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        wanted = scope["route_handler"].opt.get("scope")
+        if wanted is not None:
+            scope["state"]["let"] = await self._let_in(scope, wanted)
+        await next_app(scope, receive, send)
+
+    async def _let_in(self, scope: Asgi, wanted: Scope) -> _Let:
+        found = (value for name, value in scope["headers"] if name == b"authorization")
+        header, key = next(found, b"").decode("latin-1"), None
         if header[: len(_BEARER)].lower() == _BEARER:
-            key = await parts.api_keys.check(header[len(_BEARER) :].strip())
+            key = await self._parts.api_keys.check(header[len(_BEARER) :].strip())
         if key is None:
             if header:
-                parts.key_limits.refused(connection.client.host if connection.client else "")
+                client = scope["client"]
+                self._parts.key_limits.refused(client[0] if client else "")
             raise UnauthorizedError(
                 "Send a valid key as 'Authorization: Bearer cs_...'; make one with: countersign keys create"
             )
-        if scope not in key.scopes:
-            raise ForbiddenError(f"The key needs the scope {scope}.", {"scope": scope})
-        connection.state.api_key = key
-        connection.state.standings = await parts.key_limits.take(key.id)
-
-    return guard
+        if wanted not in key.scopes:
+            raise ForbiddenError(f"The key needs the scope {wanted}.", {"scope": wanted})
+        return _Let(key, await self._parts.key_limits.take(key.id))
 
 
-def caller(connection: Connection) -> ApiKey:
-    """The key that a guarded request came with."""
-    key: ApiKey = connection.state.api_key
-    return key
+def caller(request: Request[Any, Any, Any]) -> ApiKey:
+    """The key that a request came with."""
+    let: _Let = request.scope["state"]["let"]
+    return let.key
+
+
+def standings(request: Request[Any, Any, Any]) -> Sequence[Standing]:
+    """How the limits of its key stand."""
+    let: _Let = request.scope["state"]["let"]
+    return let.standings

@@ -1,10 +1,11 @@
 """Request bodies read into models, and models written as answers; every fault is named by its pointer."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from litestar import Request, Response
-from litestar.enums import MediaType
+from litestar import Request
+from litestar.types import Receive, Scope, Send
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.domain.errors import FieldError, InvalidRequestError
@@ -53,15 +54,31 @@ def faults_of(error: ValidationError) -> list[FieldError]:
     return [_field_error(fault) for fault in _faults(error)]
 
 
-def answer(
-    model: BaseModel, status: int = 200, headers: dict[str, str] | None = None
-) -> Response[bytes]:
-    """A model as a JSON answer that no cache keeps."""
-    return Response(
-        model.model_dump_json().encode(),
-        status_code=status,
-        media_type=MediaType.JSON,
-        headers={"cache-control": "no-store"} | (headers or {}),
+class Answer:
+    """JSON, as an ASGI application of its own: it is what it is, and the framework's
+    response, with cookies, encodings and background work, would take as long as a round trip to Redis."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self.body = body
+        self.status = status
+        self.headers = headers
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(self.body)).encode()),
+            *((name.encode(), value.encode()) for name, value in self.headers.items()),
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+def answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """A model as an answer that no cache keeps."""
+    return Answer(
+        model.model_dump_json().encode(), status, {"cache-control": "no-store", **(headers or {})}
     )
 
 

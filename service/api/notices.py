@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from pydantic import AwareDatetime, Field
 
-from service.api.auth import caller, requires
-from service.api.body import Instant, RequestModel, answer, read_body
+from service.api.auth import caller
+from service.api.body import Answer, Instant, RequestModel, answer, read_body
 from service.api.parts import Parts
 from service.api.verifications import (
     DeliveryAnswer,
@@ -59,7 +59,6 @@ class Notices(Controller):
     """NIST SP 800-63B-4 asks for a notice when an authenticator is bound, changed or removed."""
 
     path = "/v1/notices"
-    guards = [requires(Scope.VERIFICATIONS)]
     tags = ["notices"]
     opt = {"scope": Scope.VERIFICATIONS}
 
@@ -76,9 +75,7 @@ class Notices(Controller):
             ),
         },
     )  # fmt: skip
-    async def send(
-        self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]
-    ) -> Response[bytes]:
+    async def send(self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]) -> Answer:
         body = await read_body(request, NoticeBody)
         key = caller(request)
         wanted = NoticeRequest(
@@ -108,7 +105,7 @@ class Notices(Controller):
         request: Request[Any, Any, Any],
         notice_id: FromPath[str],
         parts: NamedDependency[Parts],
-    ) -> Response[bytes]:
+    ) -> Answer:
         v = await parts.notices.get(notice_id, caller(request).app)
         return _answer(v, parts.clock.now())
 
@@ -124,7 +121,7 @@ class Notices(Controller):
         request: Request[Any, Any, Any],
         notice_id: FromPath[str],
         parts: NamedDependency[Parts],
-    ) -> Response[bytes]:
+    ) -> Answer:
         key = caller(request)
         v = await parts.notices.cancel(notice_id, key.app, key.id)
         return _answer(v, parts.clock.now())
@@ -136,7 +133,7 @@ def _milliseconds(instant: datetime | None) -> int | None:
 
 def _answer(
     v: Verification, now: int, status: int = 200, headers: dict[str, str] | None = None
-) -> Response[bytes]:
+) -> Answer:
     model = NoticeAnswer(
         id=v.id,
         status=notice_status(v, now),

@@ -3,13 +3,13 @@
 import re
 from typing import Any
 
-from litestar import Controller, Request, Response, delete, get, put
+from litestar import Controller, Request, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
-from service.api.auth import caller, requires
-from service.api.body import Instant, answer
+from service.api.auth import caller
+from service.api.body import Answer, Instant, answer
 from service.api.parts import Parts
 from service.domain.errors import InvalidRequestError, NotFoundError
 from service.domain.instant import rfc3339
@@ -42,7 +42,6 @@ class OptOuts(Controller):
     """Opt-outs hold for every app and every sender, unless ``[opt_outs] scope`` says otherwise."""
 
     path = "/v1/opt-outs"
-    guards = [requires(Scope.OPT_OUTS)]
     tags = ["opt-outs"]
     opt = {"scope": Scope.OPT_OUTS}
 
@@ -56,7 +55,7 @@ class OptOuts(Controller):
         request: Request[Any, Any, Any],
         parts: NamedDependency[Parts],
         cursor: FromQuery[str | None] = None,
-    ) -> Response[bytes]:
+    ) -> Answer:
         key = caller(request)
         found = await parts.recipients.list_opt_outs(_cursor(cursor), _PAGE)
         seen = [
@@ -77,7 +76,7 @@ class OptOuts(Controller):
     )
     async def read(
         self, request: Request[Any, Any, Any], number: FromPath[str], parts: NamedDependency[Parts]
-    ) -> Response[bytes]:
+    ) -> Answer:
         found = await parts.facts.get_opt_out(_recipient(number), caller(request).app)
         return answer(_model(found))
 
@@ -89,7 +88,7 @@ class OptOuts(Controller):
     )
     async def record(
         self, request: Request[Any, Any, Any], number: FromPath[str], parts: NamedDependency[Parts]
-    ) -> Response[bytes]:
+    ) -> Answer:
         recipient = _recipient(number)
         key = caller(request)
         await parts.facts.opt_out(recipient, app=key.app, actor=key.id, source="api")

@@ -1,10 +1,10 @@
 """``/.well-known/jwks.json``: the public keys that proofs are checked with, offline and by anyone."""
 
-from litestar import Response, get
+from litestar import get
 from litestar.di import NamedDependency
 from pydantic import BaseModel
 
-from service.api.body import answer
+from service.api.body import Answer, answer
 from service.api.parts import Parts
 from service.domain.proof import public_keys
 
@@ -35,6 +35,6 @@ class JwksAnswer(BaseModel):
     tags=["verifications"],
     opt={"answer": JwksAnswer},
 )
-async def publish_keys(parts: NamedDependency[Parts]) -> Response[bytes]:
+async def publish_keys(parts: NamedDependency[Parts]) -> Answer:
     found = [JwkAnswer(**jwk) for jwk in public_keys(parts.keyring)]
     return answer(JwksAnswer(keys=found), headers={"cache-control": _CACHE})

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from pydantic import (
@@ -17,8 +17,8 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from service.api.auth import caller, requires
-from service.api.body import Instant, RequestModel, answer, read_body
+from service.api.auth import caller, standings
+from service.api.body import Answer, Instant, RequestModel, answer, read_body
 from service.api.idempotency_key import read_idempotency_key
 from service.api.parts import Parts
 from service.api.ratelimit import OWN_LIMITS, ratelimit_headers
@@ -284,7 +284,6 @@ class Verifications(Controller):
     """The calls of a login flow."""
 
     path = "/v1/verifications"
-    guards = [requires(Scope.VERIFICATIONS)]
     tags = ["verifications"]
     opt = {"scope": Scope.VERIFICATIONS}
 
@@ -301,14 +300,12 @@ class Verifications(Controller):
             ),
         },
     )  # fmt: skip
-    async def start(
-        self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]
-    ) -> Response[bytes]:
+    async def start(self, request: Request[Any, Any, Any], parts: NamedDependency[Parts]) -> Answer:
         body = await read_body(request, StartBody)
         key = caller(request)
         wanted = _start_request(body, key.app, key.id, parts)
         started = await parts.start(wanted, idempotency(request, body))
-        own = [s for s in (*request.state.standings, *started.standings) if s.limit in OWN_LIMITS]
+        own = [s for s in (*standings(request), *started.standings) if s.limit in OWN_LIMITS]
         headers = {
             "location": f"/v1/verifications/{started.verification.id}",
             **ratelimit_headers(own),
@@ -328,7 +325,7 @@ class Verifications(Controller):
         request: Request[Any, Any, Any],
         verification_id: FromPath[str],
         parts: NamedDependency[Parts],
-    ) -> Response[bytes]:
+    ) -> Answer:
         v = await parts.facts.get(verification_id, caller(request).app)
         return _answer(v, parts)
 
@@ -350,7 +347,7 @@ class Verifications(Controller):
         request: Request[Any, Any, Any],
         verification_id: FromPath[str],
         parts: NamedDependency[Parts],
-    ) -> Response[bytes]:
+    ) -> Answer:
         body = await read_body(request, VerifyBody)
         key = caller(request)
         verdict = await parts.verify(
@@ -390,7 +387,7 @@ class Verifications(Controller):
         request: Request[Any, Any, Any],
         verification_id: FromPath[str],
         parts: NamedDependency[Parts],
-    ) -> Response[bytes]:
+    ) -> Answer:
         key = caller(request)
         v = await parts.facts.resend(verification_id, key.app, key.id)
         return _answer(v, parts)
@@ -407,7 +404,7 @@ class Verifications(Controller):
         request: Request[Any, Any, Any],
         verification_id: FromPath[str],
         parts: NamedDependency[Parts],
-    ) -> Response[bytes]:
+    ) -> Answer:
         key = caller(request)
         v = await parts.facts.cancel(verification_id, key.app, key.id)
         return _answer(v, parts)
@@ -460,7 +457,7 @@ def _asked(body: MessageBody) -> str:
 
 def _answer(
     v: Verification, parts: Parts, status: int = 200, headers: dict[str, str] | None = None
-) -> Response[bytes]:
+) -> Answer:
     # Deliveries say what is known of a recipient: uniform answers show none of anybody's.
     deliveries = () if parts.uniform_answers else v.deliveries
     model = VerificationAnswer(

@@ -11,8 +11,9 @@ Rules for editors of this file:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from operator import attrgetter
 
 from service.domain.code import Alphabet
 from service.domain.plan import Sender, SenderKind
@@ -383,9 +384,23 @@ class Verification:
         return self.with_reports(number, *reports)._with(number, reconciled_at=at)
 
     def with_delivery(self, delivery: Delivery) -> "Verification":
-        return replace(self, deliveries=(*self.deliveries, delivery))
+        return self.changed(deliveries=(*self.deliveries, delivery))
+
+    def changed(self, **members: object) -> "Verification":
+        """``dataclasses.replace`` in a quarter of its time, which a start takes often."""
+        copy = object.__new__(Verification)
+        for put, value in zip(_PUT, _values_of(self), strict=True):
+            put(copy, value)
+        for name, value in members.items():
+            object.__setattr__(copy, name, value)
+        return copy
 
     def _with(self, number: int, **changes: object) -> "Verification":
         deliveries = list(self.deliveries)
         deliveries[number - 1] = replace(deliveries[number - 1], **changes)  # type: ignore[arg-type]
-        return replace(self, deliveries=tuple(deliveries))
+        return self.changed(deliveries=tuple(deliveries))
+
+
+_NAMES = tuple(member.name for member in fields(Verification))
+_PUT = tuple(getattr(Verification, name).__set__ for name in _NAMES)
+_values_of = attrgetter(*_NAMES)

@@ -261,7 +261,7 @@ class Advance:
             case "changed":
                 return await self._reload(claim)
             case "opted_out":
-                return claim.on(replace(claim.verification, opted_out=True))
+                return claim.on(claim.verification.changed(opted_out=True))
             case _:
                 return Progress(claim.verification)
 
@@ -345,7 +345,7 @@ class Advance:
         due_at = upcoming.until if isinstance(upcoming, Wait) else None
         event = audit.of_outcome(v, delivery, outcome)
         word = await self._store.record_outcome(claim, delivery.number, outcome, due_at, event)
-        v = replace(v, rev=v.rev + 1)
+        v = v.changed(rev=v.rev + 1)
         if isinstance(outcome, Refused | NotSent):
             await self._spending.give_back(v, delivery.number)
         match word:
@@ -400,7 +400,7 @@ class Advance:
             return await self._reload(claim)
         if word == "ok":
             await self._tell_closed(v, decision)
-            v = replace(v, status=decision.status, closed_reason=decision.reason)
+            v = v.changed(status=decision.status, closed_reason=decision.reason)
         return Progress(v)
 
     async def _tell_closed(self, v: Verification, decision: Close) -> None:
@@ -422,7 +422,7 @@ class Advance:
             return await self._reload(claim)
         if word == "ok":
             await self._tell_closed(v, Close(Status.UNDELIVERABLE, reason))
-        return Progress(replace(v, withheld=reason), v.expires_at if word == "ok" else None)
+        return Progress(v.changed(withheld=reason), v.expires_at if word == "ok" else None)
 
     async def _take_back(self, v: Verification) -> bool:
         """Cancel what Telnyx still holds of a notice that ends before its time (a STOP came);
