@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _LIMIT = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,6})", re.ASCII)
 _IPV6_HOST_PREFIX = 64
@@ -123,6 +124,7 @@ def shared_limits(
     return tuple(key for key in keys if key.windows)
 
 
+@lru_cache(maxsize=256)  # A start asks for the same one at four places.
 def network_of(address: str) -> str:
     """What one end-user holds: an IPv4 address, or the /64 of an IPv6 address, in canonical form.
 

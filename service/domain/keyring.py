@@ -15,6 +15,7 @@ import copy
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
@@ -206,5 +207,6 @@ def _key_id(key: bytes) -> str:
     return hashlib.blake2b(b"countersign key id", key=key, digest_size=_ID_BYTES).hexdigest()
 
 
+@lru_cache(maxsize=256)
 def _subkey(key: bytes, purpose: str) -> bytes:
     return hashlib.blake2b(f"countersign {purpose}".encode(), key=key, digest_size=32).digest()

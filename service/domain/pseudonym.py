@@ -9,6 +9,7 @@ article 4 (5) and recital 26.
 import secrets
 
 PARTITIONS = 64
+_LOW = (1 << 96) - 1
 
 
 def partition_of(digest: str) -> int:
@@ -19,5 +20,6 @@ def partition_of(digest: str) -> int:
 def propose(recipient_id: str) -> str:
     """A recipient as an event names it on its way to the store: the look-up id, and the pseudonym that it
     gets if it has none yet. That is 128 random bits but for the partition, which every id names."""
-    high = secrets.randbits(32) // PARTITIONS * PARTITIONS
-    return f"{recipient_id}.{high + partition_of(recipient_id):08x}{secrets.token_hex(12)}"
+    drawn = secrets.randbits(128)
+    high = (drawn >> 96) // PARTITIONS * PARTITIONS + partition_of(recipient_id)
+    return f"{recipient_id}.{high:08x}{drawn & _LOW:024x}"

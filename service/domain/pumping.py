@@ -207,6 +207,8 @@ def _trip(
     if block is not None and now >= block.until + PROBATION:
         block = None
     hourly, daily = policy.floors[dimension]
+    if block is None and figures.hour.unproven <= hourly and figures.day.unproven <= daily:
+        return None  # As most: no threshold is below its floor.
     windows: Sequence[tuple[int, Count, int, int]] = (
         (_HOUR, figures.hour, hourly, figures.peak_hour),
         (_DAY, figures.day, daily, figures.peak_day),

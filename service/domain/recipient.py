@@ -10,6 +10,7 @@ from phonenumbers import PhoneNumberType
 # ITU-T E.164: a country code that does not begin with 0, at most 15 digits in all.
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _NANP = 1
+_CALLING_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _LINE_DIGITS = 4
 
 
@@ -97,8 +98,7 @@ def mask(e164: str) -> str:
 def _calling_code(e164: str) -> str:
     """No calling code is the beginning of another (ITU-T E.164)."""
     codes = (e164[1:length] for length in range(2, 5))
-    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    return next((code for code in codes if code.isdecimal() and int(code) in known), "")
+    return next((code for code in codes if code in _CALLING_CODES), "")
 
 
 def parse_recipient(text: str) -> Recipient:
@@ -120,11 +120,13 @@ def parse_recipient(text: str) -> Recipient:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         raise InvalidNumberError("must begin with a country code that exists") from None
-    known = phonenumbers.is_valid_number(number)
-    plausible = number.country_code != _NANP and phonenumbers.is_possible_number(number)
-    if not (known or plausible):
-        raise InvalidNumberError("must be a phone number that can exist in its country")
     kind = phonenumbers.number_type(number)
+    # A number is valid where its type is known: libphonenumber asks the same tables.
+    is_known = kind != PhoneNumberType.UNKNOWN
+    if not is_known and (
+        number.country_code == _NANP or not phonenumbers.is_possible_number(number)
+    ):
+        raise InvalidNumberError("must be a phone number that can exist in its country")
     return Recipient(text, _country(number), _TYPES.get(kind, NumberType.UNKNOWN))
 
 

@@ -6,7 +6,7 @@ makes the two safe together. The plain code is in a ``Draft`` and nowhere else.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.clock import Clock
 from service.domain import audit
@@ -75,6 +75,7 @@ class Draft:
 
     begin: Begin
     sender: Sender
+    to: str = field(repr=False)
     code: Code | None
     texts: Texts
 
@@ -224,21 +225,20 @@ class Advance:
             # It fitted when it was started: name or wordings have become longer since.
             outcome = HeldBack(self._clock.now(), Fault.SENDER, _NO_ROOM)
         else:
-            outcome = await self._post(v, delivery, draft.sender, text)
+            outcome = await self._post(v, delivery, draft, text)
         settled = await self._record(begun, delivery, outcome)
         if v.send_at:
             await self._take_back_if_closed(v.with_outcome(delivery.number, outcome))
         return settled
 
-    async def _post(
-        self, v: Verification, delivery: Delivery, sender: Sender, text: str
-    ) -> Outcome:
+    async def _post(self, v: Verification, delivery: Delivery, draft: Draft, text: str) -> Outcome:
+        sender = draft.sender
         with span(
             Name.SEND, v.id, sender=sender.name, kind=sender.kind, reason=delivery.reason
         ) as note:
             outcome = await self._telnyx.send(
                 sender,
-                to=self._keyring.unseal(v.key_id, v.sealed),
+                to=draft.to,
                 text=text,
                 webhook_url=self._webhook_url(v.id, delivery.number),
                 now=self._clock.now,
@@ -273,7 +273,7 @@ class Advance:
         to = self._keyring.unseal(v.key_id, v.sealed)
         routes = self._breakers.routes(to, decision.sender).names
         texts = (await self._apps.get(v.app)).texts_over(self._texts)
-        return Draft(self._begin(v, decision, digest, routes), decision.sender, code, texts)
+        return Draft(self._begin(v, decision, digest, routes), decision.sender, to, code, texts)
 
     def _text(self, v: Verification, draft: Draft) -> str:
         stop_text = draft.sender.stop_text_in(v.country)

@@ -7,10 +7,11 @@ Telnyx's are small.
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 
 import httpx
 
-from service.telnyx.connection import Connection
+from service.telnyx.connection import Answer, Connection
 
 _KEPT = 5.0  # seconds
 
@@ -27,28 +28,36 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises httpx.TransportError."""
+        whole = b"%scontent-length: %d\r\n\r\n%s"
+        content = await request.aread()
         timeouts = request.extensions.get("timeout", {})
-        whole = _head(request) + await request.aread()
+        answer = await self.ask(
+            request.url, whole % (head_of(request), len(content), content), timeouts
+        )
+        return to_response(answer, request)
+
+    async def ask(
+        self, url: httpx.URL, request: bytes, timeouts: Mapping[str, float | None]
+    ) -> Answer:
+        """Send a request as it stands. Raises httpx.TransportError."""
         try:
             async with asyncio.timeout(timeouts.get("pool")):
                 await self._room.acquire()
         except TimeoutError as error:
             raise httpx.PoolTimeout("all connections are in use") from error
         try:
-            connection = await self._take(request.url, timeouts.get("connect"))
+            connection = await self._take(url, timeouts.get("connect"))
             try:
                 answer = await connection.ask(
-                    whole, write=timeouts.get("write"), read=timeouts.get("read")
+                    request, write=timeouts.get("write"), read=timeouts.get("read")
                 )
             except BaseException:
                 connection.close()
                 raise
-            self._keep(request.url, connection)
+            self._keep(url, connection)
         finally:
             self._room.release()
-        return httpx.Response(
-            answer.status, headers=answer.headers, content=bytes(answer.body), request=request
-        )
+        return answer
 
     async def aclose(self) -> None:
         for connections in self._idle.values():
@@ -89,14 +98,25 @@ def _origin(url: httpx.URL) -> tuple[bytes, bytes, int | None]:
     return url.raw_scheme, url.raw_host, url.port
 
 
-def _head(request: httpx.Request) -> bytes:
-    """The head of a request whose body is known. Raises httpx.LocalProtocolError for what would be another
-    request, or a second one."""
+def to_response(answer: Answer, request: httpx.Request | None = None) -> httpx.Response:
+    """An answer as everybody else knows it."""
+    return httpx.Response(
+        answer.status, headers=answer.headers, content=bytes(answer.body), request=request
+    )
+
+
+def head_of(request: httpx.Request) -> bytes:
+    """The head of a request, but for the length of its body and the blank line. Raises
+    httpx.LocalProtocolError for what would be another request, or a second one."""
     if request.method == "HEAD" or "transfer-encoding" in request.headers:
         raise httpx.LocalProtocolError("only requests and answers with a length are carried")
     lines = [request.method.encode() + b" " + request.url.raw_path + b" HTTP/1.1"]
-    lines += [name + b": " + value for name, value in request.headers.raw]
+    lines += [
+        name + b": " + value
+        for name, value in request.headers.raw
+        if name.lower() != b"content-length"
+    ]
     head = b"\r\n".join(lines)
     if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
         raise httpx.LocalProtocolError("a header has a line break in it")
-    return head + b"\r\n\r\n"
+    return head + b"\r\n"
