@@ -1,7 +1,7 @@
 """The phone number being verified: E.164, its country and type, and how it may be shown."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import phonenumbers
@@ -61,11 +61,11 @@ class Recipient:
     e164: str
     country: str
     number_type: NumberType
+    masked: str = field(init=False, compare=False)
+    """The country code and the last two digits: ``+1********00``."""
 
-    @property
-    def masked(self) -> str:
-        """The country code and the last two digits: ``+1********00``."""
-        return mask(self.e164)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "masked", mask(self.e164))
 
     @property
     def prefix(self) -> str:

@@ -110,8 +110,9 @@ class Facts:
         event = audit.of_verification(
             EventType.RESEND_ASKED, v, now, actor=actor, reason=Reason.RESEND
         )
-        blocked = audit.of_verification(EventType.GUARD_BLOCKED, v, now, actor=actor)
-        judged = await self._pumping.resend(v, blocked)
+        judged = await self._pumping.resend(
+            v, lambda: audit.of_verification(EventType.GUARD_BLOCKED, v, now, actor=actor)
+        )
         reply = await self._store.ask_resend(id_, app, now, now + self._resend_after, event)
         if judged is not None and reply[0] not in _ASKED:
             await self._pumping.give_back(judged)

@@ -271,7 +271,7 @@ class Guard:
         if message is None:
             return Passed(keys, taken, tuple(findings), price=price, last_sender=last_sender)
         try:
-            judged = await self._pumping.judge(message, replies, subject.blocked(now))
+            judged = await self._pumping.judge(message, replies, lambda: subject.blocked(now))
         except SuspectedFraudError:
             await self._store.give_back(keys, subject.id)
             raise

@@ -111,8 +111,10 @@ class Pumping:
         """The counting, to be run with whatever else a start asks of the store."""
         return self._store.calls(message.digests, message.recipient_id, message.app, message.at)
 
-    async def judge(self, message: Message, replies: Sequence[Reply], blocked: Event) -> Judged:
-        """Judge a message that was counted. ``blocked`` is the event of a refusal, without its reason.
+    async def judge(
+        self, message: Message, replies: Sequence[Reply], blocked: Callable[[], Event]
+    ) -> Judged:
+        """Judge a message that was counted. ``blocked`` makes the event of a refusal, without its reason.
 
         Raises:
             SuspectedFraudError: it is refused, and counts against nothing.
@@ -120,7 +122,7 @@ class Pumping:
         judged = self.look(message, replies)
         await self.act(judged)
         if judged.suspicion is not None and self._policy.mode is Mode.BLOCK:
-            await self.record_refusal(judged, blocked)
+            await self.record_refusal(judged, blocked())
             raise _suspected(judged.suspicion)
         return judged
 
@@ -130,7 +132,8 @@ class Pumping:
         judged = Judged(message, seen, None)
         if judged.exemption is not None:
             return judged
-        return replace(judged, suspicion=judge(seen.standings, self._policy, message.at))
+        suspicion = judge(seen.standings, self._policy, message.at)
+        return judged if suspicion is None else replace(judged, suspicion=suspicion)
 
     async def act(self, judged: Judged) -> None:
         """A suspected message counts against nothing, and may block its key."""
@@ -159,7 +162,7 @@ class Pumping:
         message = judged.message
         await self._store.give_back(message.digests, judged.seen.epochs, message.at)
 
-    async def resend(self, v: Verification, blocked: Event) -> Judged | None:
+    async def resend(self, v: Verification, blocked: Callable[[], Event]) -> Judged | None:
         """Count and judge a further message of a verification, as ``judge``."""
         message = self._further(v)
         if message is None or (v.tracked is not None and v.tracked.suspected):
