@@ -49,6 +49,9 @@ class Dimension(StrEnum):
     APP = "app"
 
 
+_NARROW_FIRST = tuple(Dimension)
+
+
 class Mode(StrEnum):
     """``record_only`` does everything but refuse."""
 
@@ -183,7 +186,7 @@ def judge(
     standings: Mapping[Dimension, Standing], policy: PumpingPolicy, now: int
 ) -> Suspicion | None:
     """Whether a start, counted already in each of its keys, is to be refused."""
-    ordered = [(name, standings[name]) for name in Dimension if name in standings]
+    ordered = [(name, standings[name]) for name in _NARROW_FIRST if name in standings]
     for dimension, standing in ordered:
         block = standing.block
         if block is not None and now < block.until and not _was_rush(block, standing.figures):

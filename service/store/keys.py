@@ -7,7 +7,7 @@ hexadecimal digits.
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.domain import pseudonym
 from service.domain.opt_out_scope import EVERYTHING
@@ -53,10 +53,10 @@ class VerificationKeys:
     """The keys that follow from a verification's id."""
 
     id: str
+    prefix: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def prefix(self) -> str:
-        return prefix(partition_of_id(self.id))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", prefix(partition_of_id(self.id)))
 
     @property
     def record(self) -> str:
@@ -80,10 +80,10 @@ class RecipientKeys:
     """The keys that follow from a recipient's look-up id."""
 
     recipient_id: str
+    prefix: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def prefix(self) -> str:
-        return prefix(partition_of(self.recipient_id))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", prefix(partition_of(self.recipient_id)))
 
     @property
     def opt_out(self) -> str:

@@ -40,11 +40,7 @@ class Transport(httpx.AsyncBaseTransport):
         self, url: httpx.URL, request: bytes, timeouts: Mapping[str, float | None]
     ) -> Answer:
         """Send a request as it stands. Raises httpx.TransportError."""
-        try:
-            async with asyncio.timeout(timeouts.get("pool")):
-                await self._room.acquire()
-        except TimeoutError as error:
-            raise httpx.PoolTimeout("all connections are in use") from error
+        await self._enter(timeouts.get("pool"))
         try:
             connection = await self._take(url, timeouts.get("connect"))
             try:
@@ -58,6 +54,16 @@ class Transport(httpx.AsyncBaseTransport):
         finally:
             self._room.release()
         return answer
+
+    async def _enter(self, timeout: float | None) -> None:
+        if not self._room.locked():  # As mostly: without a timer.
+            await self._room.acquire()
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise httpx.PoolTimeout("all connections are in use") from error
 
     async def aclose(self) -> None:
         for connections in self._idle.values():
