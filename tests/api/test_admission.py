@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Litestar
 
-from service.api.admission import GOAL, Admission, Kind, kind_of
+from service.api.admission import FEW, GOAL, Admission, Kind, kind_of
 from service.domain.code import HASH_PROFILES, Code
 from service.domain.errors import UnavailableError
 from service.flow.hashing import HashPool
@@ -15,7 +15,10 @@ from service.telemetry import Metrics
 _SLOW = 3 * GOAL
 
 
-def _admitted(admission: Admission, kind: Kind, of: int = 2_000) -> float:
+def _admitted(
+    admission: Admission, kind: Kind, of: int = 2_000, *, inside: int = 10 * FEW
+) -> float:
+    admission.inside = inside
     return sum(admission.admits(kind) for _ in range(of)) / of
 
 
@@ -67,6 +70,16 @@ def test_far_beyond_no_login_is_finished_either_but_webhooks_are_taken() -> None
     assert _admitted(admission, Kind.ALWAYS) == 1
 
 
+def test_few_are_let_in_however_long_they_wait() -> None:
+    """It is not they who are too many."""
+    admission = Admission()
+    for _ in range(60):
+        admission.observe(100 * GOAL)
+    for kind in Kind:
+        assert _admitted(admission, kind, inside=FEW - 1) == 1
+    assert _admitted(admission, Kind.START, inside=FEW) == 0
+
+
 @given(st.lists(st.sampled_from([0.0, GOAL, _SLOW]), max_size=400))
 def test_the_share_is_one(waits: list[float]) -> None:
     admission = Admission()
@@ -79,6 +92,7 @@ async def test_who_is_turned_away_is_told_when_to_come_again() -> None:
     admission, metrics = Admission(), Metrics()
     for _ in range(60):
         admission.observe(_SLOW)
+    admission.inside = FEW
     app = admission.guard(Litestar([], openapi_config=None), metrics)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from service.api.admission import FEW
 from service.sandbox.app import build as build_sandbox
 from tests.harness import (
     KEYS,
@@ -29,6 +30,8 @@ from tests.harness import (
 )
 
 PROCESSES, CLIENTS = 2, 8
+CROWD = 400
+PAUSE = 1_500  # milliseconds: less than the store's answers are waited for
 AREAS = (202, 205, 206, 207, 208, 209, 210, 212)
 
 
@@ -169,6 +172,64 @@ async def test_what_is_killed_comes_back_and_all_share_one_store(many: Many) -> 
         for one in started:
             answer = await api.get(f"/v1/verifications/{one['id']}")
             assert answer.status_code == 200
+
+
+class _Crowd:
+    """Starts that come one after another, whoever is answered; ``early``: the answers so far."""
+
+    def __init__(self, api: httpx.AsyncClient) -> None:
+        self._api = api
+        self.early: list[httpx.Response] = []
+
+    async def come(self, until: Callable[[], bool]) -> None:
+        async with asyncio.TaskGroup() as coming:
+            for n in itertools.takewhile(lambda n: n < CROWD and not until(), itertools.count()):
+                coming.create_task(self._start(f"+1{AREAS[n % len(AREAS)]}777{n:04}"))
+                await asyncio.sleep(0.01)
+
+    async def _start(self, to: str) -> None:
+        self.early.append(await self._api.post("/v1/verifications", json={"to": to}))
+
+
+async def test_while_the_store_lags_starts_are_turned_away_at_once_and_nothing_is_lost(
+    many: Many, valkey: str
+) -> None:
+    limits = httpx.Limits(max_connections=CROWD)
+    async with (
+        Redis.from_url(valkey) as store,
+        httpx.AsyncClient(
+            base_url=many.url,
+            headers={"authorization": f"Bearer {many.key}"},
+            trust_env=False,
+            timeout=30,
+            limits=limits,
+        ) as api,
+    ):
+        crowd = _Crowd(api)
+
+        def is_refused() -> bool:
+            return sum(answer.status_code == 503 for answer in crowd.early) >= 20
+
+        await store.execute_command("CLIENT", "PAUSE", PAUSE, "ALL")
+        await crowd.come(is_refused)
+        refused = [answer for answer in crowd.early if answer.status_code == 503]
+        started = [answer.json() for answer in crowd.early if answer.status_code == 201]
+        assert len(refused) >= 20
+        assert len(started) >= FEW
+        assert len(refused) + len(started) == len(crowd.early)
+        assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+        assert {answer.json()["type"] for answer in refused} == {"/problems/unavailable"}
+        for one in started:
+            read = (await api.get(f"/v1/verifications/{one['id']}")).json()
+            assert read["deliveries"][0]["status"] in ("queued", "sent", "delivered")
+
+        async def is_let_in_again() -> bool:
+            number = f"+1{AREAS[0]}778{next(crowd_after):04}"
+            answer = await api.post("/v1/verifications", json={"to": number})
+            return answer.status_code == 201
+
+        crowd_after = itertools.count()
+        await eventually(is_let_in_again)
 
 
 @pytest.mark.slow
