@@ -9,13 +9,14 @@ Times are kept in buckets whose bounds grow by a tenth, so a quantile is at most
 distribution (the idea of DDSketch, Masson et al. 2019).
 """
 
-import json
 import math
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
+
+import msgspec
 
 from service.domain.verification import (
     FAILED_FOR_CERTAIN,
@@ -120,11 +121,11 @@ class Counted:
             ]
             for d in self.deliveries
         ]
-        return json.dumps([self.ended, self.typed, *deliveries], separators=(",", ":"))
+        return msgspec.json.encode([self.ended, self.typed, *deliveries]).decode()
 
     @classmethod
     def load(cls, text: str) -> "Counted":
-        ended, typed, *deliveries = json.loads(text)
+        ended, typed, *deliveries = msgspec.json.decode(text)
         return cls(
             ended,
             typed,
@@ -178,10 +179,38 @@ def _outcome(d: Delivery) -> str:
 
 def increments(v: Verification, before: Counted | None, now: Counted) -> Increments:
     """What to add to which counter, for a verification that counted for ``before``."""
-    found = Counter(dict(_fields(v, now)))
+    if before == now:
+        return {}
+    found: dict[Field, int] = {}
+    hour, row = v.created_at // HOUR, Row(v.app, v.country)
+    _add(found, hour, row, _of_login(v, now), 1)
     if before is not None:
-        found.subtract(dict(_fields(v, before)))
+        _add(found, hour, row, _of_login(v, before), -1)
+    known = before.deliveries if before is not None else ()
+    for n, (d, c) in enumerate(zip(v.deliveries, now.deliveries, strict=False)):
+        was = known[n] if n < len(known) else None
+        if was != c:
+            _add_delivery(found, v, d, c, 1)
+            if was is not None:
+                _add_delivery(found, v, d, was, -1)
     return {field: by for field, by in found.items() if by}
+
+
+def _add(
+    to: dict[Field, int], hour: int, row: Row, metrics: Iterable[tuple[str, int]], sign: int
+) -> None:
+    for metric, by in metrics:
+        field = Field(hour, row, metric)
+        to[field] = to.get(field, 0) + sign * by
+
+
+def _add_delivery(
+    to: dict[Field, int], v: Verification, d: Delivery, c: CountedDelivery, sign: int
+) -> None:
+    if c.outcome:
+        hour, row = d.begun_at // HOUR, Row(v.app, v.country, d.sender, c.carrier)
+        _add(to, hour, row, _metrics(c), sign)
+        _add(to, hour, row, _first(v, d, c), sign)
 
 
 def of_blocked(app: str, country: str, rule: str, at: int) -> Increments:
@@ -189,27 +218,19 @@ def of_blocked(app: str, country: str, rule: str, at: int) -> Increments:
     return {Field(at // HOUR, Row(app, country), f"blocked.{rule}"): 1}
 
 
-def _fields(v: Verification, counted: Counted) -> Iterator[tuple[Field, int]]:
-    hour, row = v.created_at // HOUR, Row(v.app, v.country)
-    begun = list(zip(v.deliveries, counted.deliveries, strict=False))
-    metrics = Counter(["started"])
-    metrics.update([counted.ended] if counted.ended else [])
-    metrics["accepted"] += any(c.outcome == "accepted" for _, c in begun)
-    metrics["delivered"] += any(c.final == "delivered" for _, c in begun)
-    metrics.update(f"fallback.{d.reason}" for d, c in begun if d.reason not in _ASKED and c.outcome)
+def _of_login(v: Verification, counted: Counted) -> Iterator[tuple[str, int]]:
+    yield "started", 1
+    if counted.ended:
+        yield counted.ended, 1
+    if any(c.outcome == "accepted" for c in counted.deliveries):
+        yield "accepted", 1
+    if any(c.final == "delivered" for c in counted.deliveries):
+        yield "delivered", 1
+    for d, c in zip(v.deliveries, counted.deliveries, strict=False):
+        if c.outcome and d.reason not in _ASKED:
+            yield f"fallback.{d.reason}", 1
     if counted.typed >= 0:
-        metrics[f"typed.{counted.typed}"] += 1
-    for metric, by in metrics.items():
-        yield Field(hour, row, metric), by
-    summed: Counter[Field] = Counter()
-    for d, c in begun:
-        summed.update(
-            {
-                Field(d.begun_at // HOUR, Row(v.app, v.country, d.sender, c.carrier), metric): by
-                for metric, by in (*_metrics(c), *_first(v, d, c))
-            }
-        )
-    yield from summed.items()
+        yield f"typed.{counted.typed}", 1
 
 
 def _first(v: Verification, d: Delivery, c: CountedDelivery) -> Iterator[tuple[str, int]]:
@@ -223,8 +244,6 @@ def _first(v: Verification, d: Delivery, c: CountedDelivery) -> Iterator[tuple[s
 
 
 def _metrics(c: CountedDelivery) -> Iterator[tuple[str, int]]:
-    if not c.outcome:
-        return
     yield "rejected" if c.outcome == "rejected" else "sent", 1
     if c.final:
         yield c.final, 1
