@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.domain.chain import FIRST, Checkpoint, Head, extend, read_checkpoint
@@ -17,6 +17,8 @@ from service.store.trail import TrailStore
 
 MOST_CHECKPOINTS = 1_500
 """A day's, at one a minute; of earlier days the first is kept."""
+PAGE = 64
+"""How many events of a partition are read at once."""
 _DAY = 86_400_000
 
 
@@ -49,17 +51,22 @@ class ChainStore:
             if fields
         }
 
-    async def unsealed(self) -> list[Unsealed]:
-        """The next events of each partition that has any; none before they have their last form."""
+    async def waiting(self) -> dict[int, Head]:
+        """The partitions that have events to seal, and the head of each; none before they have their last
+        form."""
         if not await self._migrations.is_done():
-            return []
-        heads = await self.heads()
-        by_partition = [heads.get(partition, FIRST) for partition in range(keys.PARTITIONS)]
-        found = await self._trail.following([head.id for head in by_partition])
+            return {}
+        found = await self.heads()
+        heads = {partition: found.get(partition, FIRST) for partition in range(keys.PARTITIONS)}
+        cursors = {partition: head.id for partition, head in heads.items()}
+        return {partition: heads[partition] for partition in await self._trail.following(cursors, 1)}
+
+    async def unsealed(self, heads: Mapping[int, Head], most: int = PAGE) -> list[Unsealed]:
+        """The next events of each of these partitions, so many at most."""
+        cursors = {partition: head.id for partition, head in heads.items()}
+        found = await self._trail.following(cursors, most)
         return [
-            Unsealed(partition, by_partition[partition], events)
-            for partition, events in enumerate(found)
-            if events
+            Unsealed(partition, heads[partition], events) for partition, events in found.items()
         ]
 
     async def seal(self, pages: Sequence[Unsealed]) -> dict[int, Head]:

@@ -233,7 +233,7 @@ async def test_a_page_of_another_head_is_not_sealed_onto_a_chain(
 ) -> None:
     write(store, COUNT + 1, COUNT + 2)
     async with sealing(valkey, ring) as found:
-        pages = await found._store.unsealed()
+        pages = await found._store.unsealed(await found._store.waiting())
         store.hset(CHAIN, "hash", "0" * 64)
         assert set(await found._store.seal(pages)) == {3, 63}
 

@@ -120,7 +120,7 @@ async def test_whoever_dies_counting_loses_and_doubles_nothing(
     await _some_traffic(app)
 
     class Dying(StatsStore):
-        async def count(self, changes: Any) -> None:
+        async def count(self, changes: Any) -> bool:
             some: list[Change] = list(changes)[: len(changes) // 2]
             await super().count(some if dies == "before" else changes)
             raise UnavailableError("gone", 1)
