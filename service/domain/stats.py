@@ -27,6 +27,7 @@ from service.domain.verification import (
     HeldBack,
     NotSent,
     Reason,
+    Report,
     Status,
     Verification,
 )
@@ -143,38 +144,36 @@ def count(v: Verification) -> Counted:
 
 
 def _count(v: Verification, d: Delivery) -> CountedDelivery:
-    if d.outcome is None and not d.reports:
-        return CountedDelivery()
     report = d.report
-    cost, currency = 0, ""
-    if report is not None and report.cost is not None:
-        cost, currency = micros(report.cost), report.currency or ""
-    final = _FINAL.get(d.status, "")
+    if d.outcome is None and report is None:
+        return CountedDelivery()
+    status = d.status if report is None else report.status
+    final = _FINAL.get(status, "")
+    cost = micros(report.cost) if report is not None and report.cost is not None else 0
     return CountedDelivery(
-        outcome=_outcome(d),
+        outcome=_outcome(d, report),
         final=final,
         proven=d.proven,
         cost=cost,
-        currency=currency if cost else "",
+        currency=(report.currency or "") if report is not None and cost else "",
         carrier=(report.carrier if report is not None else None) or "",
         arrived=bucket(report.at - d.accepted_at) if report and final == "delivered" else -1,
         typed=bucket(v.last_attempt_at - d.begun_at) if d.proven else -1,
-        faulted=_is_faulted(d),
+        faulted=status in FAILED_FOR_CERTAIN and _is_faulted(d, report),
     )
 
 
-def _is_faulted(d: Delivery) -> bool:
-    if d.proven or d.status not in FAILED_FOR_CERTAIN:
-        return False
-    if d.report is None and isinstance(d.outcome, HeldBack | NotSent):
+def _is_faulted(d: Delivery, report: Report | None) -> bool:
+    """Of one that failed for certain."""
+    if d.proven or (report is None and isinstance(d.outcome, HeldBack | NotSent)):
         return False
     return d.fault in (Fault.SENDER, Fault.OTHER, None)
 
 
-def _outcome(d: Delivery) -> str:
-    if not d.may_exist:
-        return "rejected"
-    return "accepted" if isinstance(d.outcome, Accepted) or d.reports else "uncertain"
+def _outcome(d: Delivery, report: Report | None) -> str:
+    if report is not None or isinstance(d.outcome, Accepted):
+        return "accepted"
+    return "uncertain" if d.may_exist else "rejected"
 
 
 def increments(v: Verification, before: Counted | None, now: Counted) -> Increments:
