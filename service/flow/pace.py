@@ -8,6 +8,7 @@ from typing import TypeVar
 PAUSE = 0.005
 """Seconds between two steps: the work takes some sixth of the event loop's time while it is done."""
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -17,8 +18,8 @@ async def give_way(*, behind: bool) -> None:
     await asyncio.sleep(0 if behind else PAUSE)
 
 
-def a_few(of: Mapping[int, T], count: int) -> Iterator[dict[int, T]]:
-    """All partitions, so many at a time."""
+def a_few(of: Mapping[K, T], count: int) -> Iterator[dict[K, T]]:
+    """All of them, so many at a time."""
     rest = iter(of.items())
     while some := dict(islice(rest, count)):
         yield some

@@ -22,7 +22,7 @@ from service.store.chain import PAGE, ChainStore
 from service.telemetry import Metrics
 
 CHECKPOINT_INTERVAL = 60_000
-_PAGES = 8
+_PAGES = 16
 """How many partitions are sealed in a step: about a millisecond's work at most."""
 _AHEAD = 60_000
 
