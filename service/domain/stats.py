@@ -73,6 +73,7 @@ class Field(NamedTuple):
 
 
 Increments = Mapping[Field, int]
+_Place = tuple[int, Row]
 Rows = Mapping[Row, Mapping[str, int]]
 
 
@@ -180,36 +181,38 @@ def increments(v: Verification, before: Counted | None, now: Counted) -> Increme
     """What to add to which counter, for a verification that counted for ``before``."""
     if before == now:
         return {}
-    found: dict[Field, int] = {}
-    hour, row = v.created_at // HOUR, Row(v.app, v.country)
-    _add(found, hour, row, _of_login(v, now), 1)
+    found: dict[_Place, dict[str, int]] = {}
+    login = found[v.created_at // HOUR, Row(v.app, v.country)] = {}
+    _add(login, _of_login(v, now), 1)
     if before is not None:
-        _add(found, hour, row, _of_login(v, before), -1)
+        _add(login, _of_login(v, before), -1)
     known = before.deliveries if before is not None else ()
     for n, (d, c) in enumerate(zip(v.deliveries, now.deliveries, strict=False)):
-        was = known[n] if n < len(known) else None
+        was = known[n] if n < len(known) else CountedDelivery()
         if was != c:
             _add_delivery(found, v, d, c, 1)
-            if was is not None:
-                _add_delivery(found, v, d, was, -1)
-    return {field: by for field, by in found.items() if by}
-
-
-def _add(
-    to: dict[Field, int], hour: int, row: Row, metrics: Iterable[tuple[str, int]], sign: int
-) -> None:
-    for metric, by in metrics:
-        field = Field(hour, row, metric)
-        to[field] = to.get(field, 0) + sign * by
+            _add_delivery(found, v, d, was, -1)
+    return {
+        Field(hour, row, metric): by
+        for (hour, row), metrics in found.items()
+        for metric, by in metrics.items()
+        if by
+    }
 
 
 def _add_delivery(
-    to: dict[Field, int], v: Verification, d: Delivery, c: CountedDelivery, sign: int
+    to: dict[_Place, dict[str, int]], v: Verification, d: Delivery, c: CountedDelivery, sign: int
 ) -> None:
     if c.outcome:
-        hour, row = d.begun_at // HOUR, Row(v.app, v.country, d.sender, c.carrier)
-        _add(to, hour, row, _metrics(c), sign)
-        _add(to, hour, row, _first(v, d, c), sign)
+        place = d.begun_at // HOUR, Row(v.app, v.country, d.sender, c.carrier)
+        metrics = to.setdefault(place, {})
+        _add(metrics, _metrics(c), sign)
+        _add(metrics, _first(v, d, c), sign)
+
+
+def _add(to: dict[str, int], metrics: Iterable[tuple[str, int]], sign: int) -> None:
+    for metric, by in metrics:
+        to[metric] = to.get(metric, 0) + sign * by
 
 
 def of_blocked(app: str, country: str, rule: str, at: int) -> Increments:

@@ -1,6 +1,5 @@
 """Statistics follow the audit trail: seconds behind it, each event once, nothing in the way of a login."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +63,7 @@ class Statistics:
         self._summed = True
 
     async def _changes(self, pages: Sequence[Page], *, behind: bool) -> list[Change]:
-        changes = [Change(page, {}, Counter()) for page in pages]
+        changes = [Change(page, {}, {}) for page in pages]
         of = {id_: change for change in changes for id_ in _logins(change)}
         for some in a_few(of, _READ):
             records = await self._store.records(list(some))

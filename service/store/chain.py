@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain.chain import FIRST, Checkpoint, Head, extend, read_checkpoint
+from service.domain.chain import FIRST, Checkpoint, Head, extend, links, read_checkpoint
 from service.store import keys
 from service.store.archive import ArchiveStore
 from service.store.connection import Connection
@@ -72,12 +72,12 @@ class ChainStore:
     async def seal(self, pages: Sequence[Unsealed]) -> dict[int, Head]:
         """Add their links; gives the heads that come of it, by partition. A page that somebody else sealed
         meanwhile is left out."""
-        extended = [extend(page.head, page.partition, page.events) for page in pages]
-        calls = [_to_call(page, heads) for page, heads in zip(pages, extended, strict=True)]
+        links_of = [links(page.head, page.partition, page.events) for page in pages]
+        calls = [_to_call(page, found) for page, found in zip(pages, links_of, strict=True)]
         replies = await self._scripts.run_all(calls)
         return {
-            page.partition: heads[-1]
-            for page, heads, reply in zip(pages, extended, replies, strict=True)
+            page.partition: _head(page, found)
+            for page, found, reply in zip(pages, links_of, replies, strict=True)
             if reply[0] == "ok"
         }
 
@@ -88,7 +88,7 @@ class ChainStore:
             events = await self._trail.page(partition, head.id, end.id)
             if not events:
                 return False
-            head = extend(head, partition, events)[-1]
+            head = extend(head, partition, events)
         return head == end
 
     async def rewind(self, partition: int, end: Head, to: Head) -> bool:
@@ -155,19 +155,23 @@ def _load(found: Sequence[tuple[str, Sequence[str]]]) -> list[Checkpoint]:
     return [read_checkpoint(json.loads(pairs(fields)["checkpoint"])) for _, fields in found]
 
 
-def _to_call(page: Unsealed, heads: Sequence[Head]) -> Call:
-    hashes = b"".join(bytes.fromhex(head.hash) for head in heads)
+def _head(page: Unsealed, found: Sequence[bytes]) -> Head:
+    return Head(page.head.sequence + len(found), page.events[-1][0], found[-1].hex())
+
+
+def _to_call(page: Unsealed, found: Sequence[bytes]) -> Call:
+    head = _head(page, found)
     return Call(
         "seal",
         _names(page.partition),
         {
             "expected": page.head.sequence,
             "expected_hash": page.head.hash,
-            "sequence": heads[-1].sequence,
-            "hash": heads[-1].hash,
-            "reached": heads[-1].id,
-            "ids": " ".join(head.id for head in heads),
-            "hashes": base64.b64encode(hashes).decode(),
+            "sequence": head.sequence,
+            "hash": head.hash,
+            "reached": head.id,
+            "ids": " ".join(id_ for id_, _ in page.events),
+            "hashes": base64.b64encode(b"".join(found)).decode(),
         },
     )
 

@@ -74,11 +74,11 @@ class Change:
 
     page: Page
     counted: dict[str, Counted]
-    increments: Counter[Field]
+    increments: dict[Field, int]
 
     def add(self, found: Increments) -> None:
         for field, by in found.items():
-            self.increments[field] += by
+            self.increments[field] = self.increments.get(field, 0) + by
 
 
 class StatsStore:

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from service.clock import ManualClock
-from service.domain.chain import FIRST, Head, extend
+from service.domain.chain import FIRST, Head, extend, links
 from service.flow.sealing import CHECKPOINT_INTERVAL, BrokenChainError, Sealing
 from service.store import keys
 from tests.cli.trail import (
@@ -69,12 +69,12 @@ def _forge(store: Store) -> None:
     """An event is another, and every link and the head fit it: no key is needed for that."""
     rewrite(store, edit)
     entries = [(id_, fields["event"]) for id_, fields in store.xrange(STREAM)]
-    heads = extend(FIRST, 17, entries)
+    head = extend(FIRST, 17, entries)
     store.delete(LINKS)
-    hashes = base64.b64encode(b"".join(bytes.fromhex(head.hash) for head in heads)).decode()
-    ids = " ".join(head.id for head in heads)
-    store.xadd(LINKS, {"first": 1, "ids": ids, "hashes": hashes}, id=heads[-1].id)
-    _set_head(store, heads[-1])
+    hashes = base64.b64encode(b"".join(links(FIRST, 17, entries))).decode()
+    ids = " ".join(id_ for id_, _ in entries)
+    store.xadd(LINKS, {"first": 1, "ids": ids, "hashes": hashes}, id=head.id)
+    _set_head(store, head)
 
 
 def _set_head(store: Store, head: Head) -> None:
