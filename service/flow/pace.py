@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 
 async def give_way(*, behind: bool) -> None:
-    """Between two steps. Whoever is ``behind``, with more waiting than it read at once, takes every turn of the
-    loop: it delays each request by a step or so, but it cannot fall behind for ever."""
+    """Between two steps. Who is ``behind``, with more waiting than was read at once, takes a step in each
+    turn of the loop: that makes the turns longer by a step, and no load can stop it."""
     await asyncio.sleep(0 if behind else PAUSE)
 
 

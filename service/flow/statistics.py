@@ -17,12 +17,17 @@ from service.domain.stats import (
 from service.domain.verification import Verification
 from service.flow.pace import a_few, give_way
 from service.store.keys import VERIFICATION, is_id
-from service.store.stats import PAGE, Change, Page, StatsStore
+from service.store.stats import Change, Page, StatsStore
 from service.telemetry import Metrics
 
-_PAGES, _READ = 8, 96  # read at once: of partitions, and verifications
+_PAGES, _PAGE, _RECORDS = 8, 96, 96
+"""Of how many partitions, and of each how many events, are read at once, and how many records."""
 _LOGINS = 12
 """How many verifications are counted in a step: about a millisecond's work."""
+
+_FEW, _WORTH, _PATIENCE = 10_000, 10, 10
+"""Sums of as many counters are made anew at each look, of more once there is an event for each ten of them,
+and in any case after so many looks."""
 
 
 class Statistics:
@@ -31,7 +36,8 @@ class Statistics:
     def __init__(self, store: StatsStore, metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._summed = False  # whether the sums are known to have all that was counted
+        # Whether the sums may lack something, how many events, and for how many looks; how large they were.
+        self._owing, self._events, self._looks, self._fields = True, 0, _PATIENCE, 0
 
     async def __call__(self) -> int:
         """Count until the trail's end as it is now; gives the number of events. Nothing if another process
@@ -41,31 +47,39 @@ class Statistics:
             UnavailableError: the store does not answer.
         """
         if not await self._store.lead.take():
-            self._summed = False  # Who leads may die between counting and summing.
+            # Who leads may die between counting and summing.
+            self._owing, self._looks = True, _PATIENCE
             return 0
         counted, more = 0, True
         while more and (waiting := await self._store.waiting()):
-            self._summed, more = False, False
+            self._owing, more = True, False
             for some in a_few(waiting, _PAGES):
-                pages = await self._store.pages(some)
-                more |= any(len(page.events) == PAGE for page in pages)
+                pages = await self._store.pages(some, _PAGE)
+                more |= any(len(page.events) == _PAGE for page in pages)
                 more |= not await self._store.count(await self._changes(pages, behind=more))
-                counted += sum(len(page.events) for page in pages)
+                events = sum(len(page.events) for page in pages)
+                counted, self._events = counted + events, self._events + events
             await self._sum()
             await self._store.lead.take()
-        if not self._summed:
+        if not counted:
             await self._sum()
         return counted
 
     async def _sum(self) -> None:
+        """Bring the sums up to date, unless they are large and little is new."""
+        self._looks += 1
+        is_little = self._fields > _FEW + _WORTH * self._events
+        if not self._owing or (is_little and self._looks < _PATIENCE):
+            return
+        self._fields = 0
         for hour, partitions in (await self._store.dirty()).items():
-            await self._store.sum(hour, partitions)
-        self._summed = True
+            self._fields += await self._store.sum(hour, partitions)
+        self._owing, self._events, self._looks = False, 0, 0
 
     async def _changes(self, pages: Sequence[Page], *, behind: bool) -> list[Change]:
         changes = [Change(page, {}, {}) for page in pages]
         of = {id_: change for change in changes for id_ in _logins(change)}
-        for some in a_few(of, _READ):
+        for some in a_few(of, _RECORDS):
             records = await self._store.records(list(some))
             for few in a_few(records, _LOGINS):
                 for id_, fields in few.items():

@@ -59,9 +59,11 @@ class ChainStore:
         found = await self.heads()
         heads = {partition: found.get(partition, FIRST) for partition in range(keys.PARTITIONS)}
         cursors = {partition: head.id for partition, head in heads.items()}
-        return {partition: heads[partition] for partition in await self._trail.following(cursors, 1)}
+        return {
+            partition: heads[partition] for partition in await self._trail.following(cursors, 1)
+        }
 
-    async def unsealed(self, heads: Mapping[int, Head], most: int = PAGE) -> list[Unsealed]:
+    async def unsealed(self, heads: Mapping[int, Head], most: int) -> list[Unsealed]:
         """The next events of each of these partitions, so many at most."""
         cursors = {partition: head.id for partition, head in heads.items()}
         found = await self._trail.following(cursors, most)

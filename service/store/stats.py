@@ -35,8 +35,6 @@ KEEP = 36 * 24 * HOUR
 _CHANGES = 4 * 24 * HOUR
 """Milliseconds that an hour's counters are kept after their last change; what a report says that comes later
 than that is in no sum."""
-PAGE = 96
-"""How many events of a partition are read at once."""
 _TOGETHER = 16  # partitions
 _FIELDS, _ROWS = 2_000, 100
 """How many are added up at a time: about a millisecond's work."""
@@ -98,11 +96,13 @@ class StatsStore:
         names = [f"{keys.prefix(partition)}st:cursor" for partition in range(keys.PARTITIONS)]
         found = await self._connection.commands([("GET", name) for name in names])
         cursors = {partition: cursor or "" for partition, cursor in enumerate(found)}
-        return {partition: cursors[partition] for partition in await self._trail.following(cursors, 1)}
+        return {
+            partition: cursors[partition] for partition in await self._trail.following(cursors, 1)
+        }
 
-    async def pages(self, cursors: Mapping[int, str]) -> list[Page]:
-        """The next events of each of these partitions, ``PAGE`` at most."""
-        found = await self._trail.following(cursors, PAGE)
+    async def pages(self, cursors: Mapping[int, str], most: int) -> list[Page]:
+        """The next events of each of these partitions, so many at most."""
+        found = await self._trail.following(cursors, most)
         return [
             Page(partition, cursors[partition], events[-1][0], tuple(event for _, event in events))
             for partition, events in found.items()
@@ -134,9 +134,10 @@ class StatsStore:
                 found[hour].append(partition)
         return found
 
-    async def sum(self, hour: str, partitions: Iterable[int]) -> None:
-        """Make the sum of an hour anew. ``partitions``: where it is known to be wanting."""
-        revs: list[str] = []
+    async def sum(self, hour: str, partitions: Iterable[int]) -> int:
+        """Make the sum of an hour anew; gives how many counters were added up. ``partitions``: where it is
+        known to be wanting."""
+        revs, count = list[str](), 0
         summed: dict[str, int] = {}
         for first in range(0, keys.PARTITIONS, _TOGETHER):
             some = range(first, min(first + _TOGETHER, keys.PARTITIONS))
@@ -144,6 +145,7 @@ class StatsStore:
             for flat in await self._connection.commands(batch):
                 counters = pairs(flat)
                 revs.append(counters.pop(_REV, ""))
+                count += len(counters)
                 async for fields in _slices(counters.items(), _FIELDS):
                     for name, by in fields:
                         summed[name] = summed.get(name, 0) + int(by)
@@ -166,6 +168,7 @@ class StatsStore:
                 for partition in partitions
             ]
         )
+        return count
 
     async def hours(self, wanted: Iterable[int], detail: Detail) -> dict[int, Rows]:
         """The rows of each of those hours (since the epoch) that has any."""

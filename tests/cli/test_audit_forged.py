@@ -233,9 +233,22 @@ async def test_a_page_of_another_head_is_not_sealed_onto_a_chain(
 ) -> None:
     write(store, COUNT + 1, COUNT + 2)
     async with sealing(valkey, ring) as found:
-        pages = await found._store.unsealed(await found._store.waiting())
+        pages = await found._store.unsealed(await found._store.waiting(), 500)
         store.hset(CHAIN, "hash", "0" * 64)
         assert set(await found._store.seal(pages)) == {3, 63}
+
+
+async def test_many_pages_are_sealed_to_their_end(
+    store: Store, ring: str, tmp_path: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.flow.sealing._PAGE", 3)
+    monkeypatch.setattr("service.flow.sealing._PAGES", 2)
+    write(store, COUNT + 1, COUNT + 12)
+    async with sealing(valkey, ring) as found:
+        assert await found() == 3 * 11
+        assert await found() == 0
+        assert {head.sequence for head in (await found._store.heads()).values()} == {COUNT + 11}
+        assert await found.checkpoint() is not None
 
 
 async def test_a_clock_that_was_set_back_does_not_end_the_signing(
