@@ -69,6 +69,7 @@ from service.telnyx.account import TelnyxAccount
 from service.telnyx.client import TelnyxClient
 from service.tracing import TracingSetupError, begin_tracing
 from service.worker import (
+    COUNT_INTERVAL_UNDER_LOAD,
     ORDER_INTERVAL,
     Worker,
     correct_clock,
@@ -169,7 +170,8 @@ async def build(
 async def _polling(service: Service, sync_interval: float) -> AsyncIterator[None]:
     """A worker's loops; on leaving they end what they have begun, within DRAIN_TIMEOUT."""
     stopping = asyncio.Event()
-    sealing, counting = partial(keep_up, service.sealing), partial(keep_up, service.statistics)
+    sealing = partial(keep_up, service.sealing)
+    counting = partial(keep_up, service.statistics, busy=COUNT_INTERVAL_UNDER_LOAD)
     migrating = partial(keep_migrating, service.migrating)
     loops: list[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
     loops = [service.worker.run, service.deliveries.run, sealing, counting, migrating]

@@ -27,6 +27,10 @@ POLL_INTERVAL = 250
 """Milliseconds between two looks at the deadlines."""
 FOLLOW_INTERVAL = 1_000
 """Milliseconds between two looks at what the trail has that is not sealed, or not counted."""
+COUNT_INTERVAL_UNDER_LOAD = 3_000
+"""As before, for statistics while there are many logins: a look costs less the more events it has, and counts
+a login once that began and ended between two."""
+_MUCH = 500  # events
 MIGRATE_INTERVAL = 5_000
 """Milliseconds between two passes over what an older release may write."""
 ORDER_INTERVAL = 5_000
@@ -70,10 +74,10 @@ class Worker:
         now = self._clock.now()
         due = await self._store.due(now)
         self._metrics.overdue(max((now - deadline for _, deadline in due), default=0))
-        limit = asyncio.Semaphore(_MOST_AT_ONCE)
+        waiting = iter(due)
 
-        async def advance(id_: str, deadline: int) -> None:
-            async with limit:
+        async def advance() -> None:
+            for id_, deadline in waiting:
                 self._metrics.late(now - deadline)
                 try:
                     await self._advance(id_)
@@ -83,7 +87,7 @@ class Worker:
                     # One verification that cannot be advanced must not hold up the others.
                     log.exception("worker.advance_failed", verification=id_)
 
-        await asyncio.gather(*(advance(id_, deadline) for id_, deadline in due))
+        await asyncio.gather(*(advance() for _ in range(min(len(due), _MOST_AT_ONCE))))
         return len(due)
 
 
@@ -113,18 +117,21 @@ async def keep_up(
     follow: Sealing | Statistics | Ordering | Quarantine,
     stopping: asyncio.Event,
     every: int = FOLLOW_INTERVAL,
+    busy: int | None = None,
 ) -> None:
-    """Follow what happens, looking ``every`` so many milliseconds, until ``stopping`` is set."""
+    """Follow what happens, looking ``every`` so many milliseconds, until ``stopping`` is set; ``busy``: how
+    long after a look that found much."""
     while not stopping.is_set():
+        found: int | None = None
         try:
-            await follow()
+            found = await follow()
         except UnavailableError:
             pass  # The connection has logged it.
         except Exception:
             log.exception("trail.not_followed", by=type(follow).__name__)
         with suppress(TimeoutError):
-            pause = every * random.uniform(0.8, 1.2)  # noqa: S311
-            await asyncio.wait_for(stopping.wait(), pause / 1000)
+            pause = busy if busy is not None and (found or 0) >= _MUCH else every
+            await asyncio.wait_for(stopping.wait(), pause * random.uniform(0.8, 1.2) / 1000)  # noqa: S311
 
 
 async def keep_migrating(migrating: Migrating, stopping: asyncio.Event) -> None:

@@ -14,6 +14,7 @@ from service.domain.stats import HOUR
 from service.store.stats import Detail
 
 _HOURS = 24
+_MOST = 500  # unsealed events of a partition that are counted
 _LATE = 5 * 60_000
 """A checkpoint older than this, with events since, means that no worker seals."""
 
@@ -22,7 +23,8 @@ _LATE = 5 * 60_000
 async def health(request: Request[Any, Any, Any], parts: NamedDependency[Parts]) -> Response[bytes]:
     visit, now = visit_of(request), parts.clock.now()
     heads, last = await parts.chain.heads(), await parts.chain.last_checkpoint()
-    unsealed = sum(len(page.events) for page in await parts.chain.unsealed())
+    waiting = await parts.chain.unsealed(await parts.chain.waiting(), _MOST)
+    unsealed = sum(len(page.events) for page in waiting)
     quarantined = await parts.quarantines.all()
     hour = now // HOUR
     rows = await parts.stats.together(range(hour - _HOURS + 1, hour + 1), Detail.SENDERS)

@@ -10,7 +10,7 @@ numbered and name each other's hashes.
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,13 +50,21 @@ def link(previous: bytes, partition: int, stream_id: str, original: str) -> byte
     return hashlib.blake2b(framed, digest_size=32, person=_LINK).digest()
 
 
-def extend(head: Head, partition: int, events: Iterable[tuple[str, str]]) -> list[Head]:
-    """The heads that a chain has after each of the events (stream id and JSON) that follow its head."""
-    heads, hash_ = [], bytes.fromhex(head.hash)
-    for sequence, (stream_id, original) in enumerate(events, start=head.sequence + 1):
-        hash_ = link(hash_, partition, stream_id, original)
-        heads.append(Head(sequence, stream_id, hash_.hex()))
-    return heads
+def links(head: Head, partition: int, events: Iterable[tuple[str, str]]) -> list[bytes]:
+    """The links of the events (stream id and JSON) that follow a head."""
+    found, last = [], bytes.fromhex(head.hash)
+    for stream_id, original in events:
+        last = link(last, partition, stream_id, original)
+        found.append(last)
+    return found
+
+
+def extend(head: Head, partition: int, events: Sequence[tuple[str, str]]) -> Head:
+    """The head that a chain has after some events more."""
+    if not events:
+        return head
+    last = links(head, partition, events)[-1]
+    return Head(head.sequence + len(events), events[-1][0], last.hex())
 
 
 @dataclass(frozen=True, slots=True)

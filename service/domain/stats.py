@@ -9,13 +9,14 @@ Times are kept in buckets whose bounds grow by a tenth, so a quantile is at most
 distribution (the idea of DDSketch, Masson et al. 2019).
 """
 
-import json
 import math
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
+
+import msgspec
 
 from service.domain.verification import (
     FAILED_FOR_CERTAIN,
@@ -26,6 +27,7 @@ from service.domain.verification import (
     HeldBack,
     NotSent,
     Reason,
+    Report,
     Status,
     Verification,
 )
@@ -71,6 +73,7 @@ class Field(NamedTuple):
 
 
 Increments = Mapping[Field, int]
+_Place = tuple[int, Row]
 Rows = Mapping[Row, Mapping[str, int]]
 
 
@@ -120,11 +123,11 @@ class Counted:
             ]
             for d in self.deliveries
         ]
-        return json.dumps([self.ended, self.typed, *deliveries], separators=(",", ":"))
+        return msgspec.json.encode([self.ended, self.typed, *deliveries]).decode()
 
     @classmethod
     def load(cls, text: str) -> "Counted":
-        ended, typed, *deliveries = json.loads(text)
+        ended, typed, *deliveries = msgspec.json.decode(text)
         return cls(
             ended,
             typed,
@@ -142,46 +145,74 @@ def count(v: Verification) -> Counted:
 
 
 def _count(v: Verification, d: Delivery) -> CountedDelivery:
-    if d.outcome is None and not d.reports:
-        return CountedDelivery()
     report = d.report
-    cost, currency = 0, ""
-    if report is not None and report.cost is not None:
-        cost, currency = micros(report.cost), report.currency or ""
-    final = _FINAL.get(d.status, "")
+    if d.outcome is None and report is None:
+        return CountedDelivery()
+    status = d.status if report is None else report.status
+    final = _FINAL.get(status, "")
+    cost = micros(report.cost) if report is not None and report.cost is not None else 0
     return CountedDelivery(
-        outcome=_outcome(d),
+        outcome=_outcome(d, report),
         final=final,
         proven=d.proven,
         cost=cost,
-        currency=currency if cost else "",
+        currency=(report.currency or "") if report is not None and cost else "",
         carrier=(report.carrier if report is not None else None) or "",
         arrived=bucket(report.at - d.accepted_at) if report and final == "delivered" else -1,
         typed=bucket(v.last_attempt_at - d.begun_at) if d.proven else -1,
-        faulted=_is_faulted(d),
+        faulted=status in FAILED_FOR_CERTAIN and _is_faulted(d, report),
     )
 
 
-def _is_faulted(d: Delivery) -> bool:
-    if d.proven or d.status not in FAILED_FOR_CERTAIN:
-        return False
-    if d.report is None and isinstance(d.outcome, HeldBack | NotSent):
+def _is_faulted(d: Delivery, report: Report | None) -> bool:
+    """Of one that failed for certain."""
+    if d.proven or (report is None and isinstance(d.outcome, HeldBack | NotSent)):
         return False
     return d.fault in (Fault.SENDER, Fault.OTHER, None)
 
 
-def _outcome(d: Delivery) -> str:
-    if not d.may_exist:
-        return "rejected"
-    return "accepted" if isinstance(d.outcome, Accepted) or d.reports else "uncertain"
+def _outcome(d: Delivery, report: Report | None) -> str:
+    if report is not None or isinstance(d.outcome, Accepted):
+        return "accepted"
+    return "uncertain" if d.may_exist else "rejected"
 
 
 def increments(v: Verification, before: Counted | None, now: Counted) -> Increments:
     """What to add to which counter, for a verification that counted for ``before``."""
-    found = Counter(dict(_fields(v, now)))
+    if before == now:
+        return {}
+    found: dict[_Place, dict[str, int]] = {}
+    login = found[v.created_at // HOUR, Row(v.app, v.country)] = {}
+    _add(login, _of_login(v, now), 1)
     if before is not None:
-        found.subtract(dict(_fields(v, before)))
-    return {field: by for field, by in found.items() if by}
+        _add(login, _of_login(v, before), -1)
+    known = before.deliveries if before is not None else ()
+    for n, (d, c) in enumerate(zip(v.deliveries, now.deliveries, strict=False)):
+        was = known[n] if n < len(known) else CountedDelivery()
+        if was != c:
+            _add_delivery(found, v, d, c, 1)
+            _add_delivery(found, v, d, was, -1)
+    return {
+        Field(hour, row, metric): by
+        for (hour, row), metrics in found.items()
+        for metric, by in metrics.items()
+        if by
+    }
+
+
+def _add_delivery(
+    to: dict[_Place, dict[str, int]], v: Verification, d: Delivery, c: CountedDelivery, sign: int
+) -> None:
+    if c.outcome:
+        place = d.begun_at // HOUR, Row(v.app, v.country, d.sender, c.carrier)
+        metrics = to.setdefault(place, {})
+        _add(metrics, _metrics(c), sign)
+        _add(metrics, _first(v, d, c), sign)
+
+
+def _add(to: dict[str, int], metrics: Iterable[tuple[str, int]], sign: int) -> None:
+    for metric, by in metrics:
+        to[metric] = to.get(metric, 0) + sign * by
 
 
 def of_blocked(app: str, country: str, rule: str, at: int) -> Increments:
@@ -189,27 +220,19 @@ def of_blocked(app: str, country: str, rule: str, at: int) -> Increments:
     return {Field(at // HOUR, Row(app, country), f"blocked.{rule}"): 1}
 
 
-def _fields(v: Verification, counted: Counted) -> Iterator[tuple[Field, int]]:
-    hour, row = v.created_at // HOUR, Row(v.app, v.country)
-    begun = list(zip(v.deliveries, counted.deliveries, strict=False))
-    metrics = Counter(["started"])
-    metrics.update([counted.ended] if counted.ended else [])
-    metrics["accepted"] += any(c.outcome == "accepted" for _, c in begun)
-    metrics["delivered"] += any(c.final == "delivered" for _, c in begun)
-    metrics.update(f"fallback.{d.reason}" for d, c in begun if d.reason not in _ASKED and c.outcome)
+def _of_login(v: Verification, counted: Counted) -> Iterator[tuple[str, int]]:
+    yield "started", 1
+    if counted.ended:
+        yield counted.ended, 1
+    if any(c.outcome == "accepted" for c in counted.deliveries):
+        yield "accepted", 1
+    if any(c.final == "delivered" for c in counted.deliveries):
+        yield "delivered", 1
+    for d, c in zip(v.deliveries, counted.deliveries, strict=False):
+        if c.outcome and d.reason not in _ASKED:
+            yield f"fallback.{d.reason}", 1
     if counted.typed >= 0:
-        metrics[f"typed.{counted.typed}"] += 1
-    for metric, by in metrics.items():
-        yield Field(hour, row, metric), by
-    summed: Counter[Field] = Counter()
-    for d, c in begun:
-        summed.update(
-            {
-                Field(d.begun_at // HOUR, Row(v.app, v.country, d.sender, c.carrier), metric): by
-                for metric, by in (*_metrics(c), *_first(v, d, c))
-            }
-        )
-    yield from summed.items()
+        yield f"typed.{counted.typed}", 1
 
 
 def _first(v: Verification, d: Delivery, c: CountedDelivery) -> Iterator[tuple[str, int]]:
@@ -223,8 +246,6 @@ def _first(v: Verification, d: Delivery, c: CountedDelivery) -> Iterator[tuple[s
 
 
 def _metrics(c: CountedDelivery) -> Iterator[tuple[str, int]]:
-    if not c.outcome:
-        return
     yield "rejected" if c.outcome == "rejected" else "sent", 1
     if c.final:
         yield c.final, 1

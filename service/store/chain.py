@@ -2,10 +2,10 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain.chain import FIRST, Checkpoint, Head, extend, read_checkpoint
+from service.domain.chain import FIRST, Checkpoint, Head, extend, links, read_checkpoint
 from service.store import keys
 from service.store.archive import ArchiveStore
 from service.store.connection import Connection
@@ -17,6 +17,8 @@ from service.store.trail import TrailStore
 
 MOST_CHECKPOINTS = 1_500
 """A day's, at one a minute; of earlier days the first is kept."""
+PAGE = 64
+"""How many events of a partition are read at once."""
 _DAY = 86_400_000
 
 
@@ -49,28 +51,35 @@ class ChainStore:
             if fields
         }
 
-    async def unsealed(self) -> list[Unsealed]:
-        """The next events of each partition that has any; none before they have their last form."""
+    async def waiting(self) -> dict[int, Head]:
+        """The partitions that have events to seal, and the head of each; none before they have their last
+        form."""
         if not await self._migrations.is_done():
-            return []
-        heads = await self.heads()
-        by_partition = [heads.get(partition, FIRST) for partition in range(keys.PARTITIONS)]
-        found = await self._trail.following([head.id for head in by_partition])
+            return {}
+        found = await self.heads()
+        heads = {partition: found.get(partition, FIRST) for partition in range(keys.PARTITIONS)}
+        cursors = {partition: head.id for partition, head in heads.items()}
+        return {
+            partition: heads[partition] for partition in await self._trail.following(cursors, 1)
+        }
+
+    async def unsealed(self, heads: Mapping[int, Head], most: int) -> list[Unsealed]:
+        """The next events of each of these partitions, so many at most."""
+        cursors = {partition: head.id for partition, head in heads.items()}
+        found = await self._trail.following(cursors, most)
         return [
-            Unsealed(partition, by_partition[partition], events)
-            for partition, events in enumerate(found)
-            if events
+            Unsealed(partition, heads[partition], events) for partition, events in found.items()
         ]
 
     async def seal(self, pages: Sequence[Unsealed]) -> dict[int, Head]:
         """Add their links; gives the heads that come of it, by partition. A page that somebody else sealed
         meanwhile is left out."""
-        extended = [extend(page.head, page.partition, page.events) for page in pages]
-        calls = [_to_call(page, heads) for page, heads in zip(pages, extended, strict=True)]
+        links_of = [links(page.head, page.partition, page.events) for page in pages]
+        calls = [_to_call(page, found) for page, found in zip(pages, links_of, strict=True)]
         replies = await self._scripts.run_all(calls)
         return {
-            page.partition: heads[-1]
-            for page, heads, reply in zip(pages, extended, replies, strict=True)
+            page.partition: _head(page, found)
+            for page, found, reply in zip(pages, links_of, replies, strict=True)
             if reply[0] == "ok"
         }
 
@@ -81,7 +90,7 @@ class ChainStore:
             events = await self._trail.page(partition, head.id, end.id)
             if not events:
                 return False
-            head = extend(head, partition, events)[-1]
+            head = extend(head, partition, events)
         return head == end
 
     async def rewind(self, partition: int, end: Head, to: Head) -> bool:
@@ -148,19 +157,23 @@ def _load(found: Sequence[tuple[str, Sequence[str]]]) -> list[Checkpoint]:
     return [read_checkpoint(json.loads(pairs(fields)["checkpoint"])) for _, fields in found]
 
 
-def _to_call(page: Unsealed, heads: Sequence[Head]) -> Call:
-    hashes = b"".join(bytes.fromhex(head.hash) for head in heads)
+def _head(page: Unsealed, found: Sequence[bytes]) -> Head:
+    return Head(page.head.sequence + len(found), page.events[-1][0], found[-1].hex())
+
+
+def _to_call(page: Unsealed, found: Sequence[bytes]) -> Call:
+    head = _head(page, found)
     return Call(
         "seal",
         _names(page.partition),
         {
             "expected": page.head.sequence,
             "expected_hash": page.head.hash,
-            "sequence": heads[-1].sequence,
-            "hash": heads[-1].hash,
-            "reached": heads[-1].id,
-            "ids": " ".join(head.id for head in heads),
-            "hashes": base64.b64encode(hashes).decode(),
+            "sequence": head.sequence,
+            "hash": head.hash,
+            "reached": head.id,
+            "ids": " ".join(id_ for id_, _ in page.events),
+            "hashes": base64.b64encode(b"".join(found)).decode(),
         },
     )
 

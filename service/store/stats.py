@@ -9,10 +9,12 @@ import asyncio
 import base64
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
+from typing import TypeVar
 
 import zstandard
 
@@ -33,10 +35,14 @@ KEEP = 36 * 24 * HOUR
 _CHANGES = 4 * 24 * HOUR
 """Milliseconds that an hour's counters are kept after their last change; what a report says that comes later
 than that is in no sum."""
+_TOGETHER = 16  # partitions
+_FIELDS, _ROWS = 2_000, 100
+"""How many are added up at a time: about a millisecond's work."""
 _BETWEEN = "\x1f"
 _REV = "rev"
 _NONE: Mapping[str, int] = {}
 
+T = TypeVar("T")
 
 Rows = dict[Row, Sums]
 
@@ -62,11 +68,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a page comes to. ``counted``: what its verifications count for from now on."""
+    """What a page comes to. ``counted``: what its verifications count for from now on, where that changed."""
 
     page: Page
-    counted: Mapping[str, Counted]
-    increments: Increments
+    counted: dict[str, Counted]
+    increments: dict[Field, int]
+
+    def add(self, found: Increments) -> None:
+        for field, by in found.items():
+            self.increments[field] = self.increments.get(field, 0) + by
 
 
 class StatsStore:
@@ -81,36 +91,38 @@ class StatsStore:
         self._trail = TrailStore(connection)
         self.lead = Lead(connection, keys.STATS_LEASE)
 
-    async def pages(self) -> list[Page]:
-        """The next events of each partition that has any."""
+    async def waiting(self) -> dict[int, str]:
+        """The partitions that have events to count, and the cursor of each."""
         names = [f"{keys.prefix(partition)}st:cursor" for partition in range(keys.PARTITIONS)]
         found = await self._connection.commands([("GET", name) for name in names])
-        cursors = [cursor or "" for cursor in found]
+        cursors = {partition: cursor or "" for partition, cursor in enumerate(found)}
+        return {
+            partition: cursors[partition] for partition in await self._trail.following(cursors, 1)
+        }
+
+    async def pages(self, cursors: Mapping[int, str], most: int) -> list[Page]:
+        """The next events of each of these partitions, so many at most."""
+        found = await self._trail.following(cursors, most)
         return [
-            Page(partition, cursors[partition], entries[-1][0], tuple(e for _, e in entries))
-            for partition, entries in enumerate(await self._trail.following(cursors))
-            if entries
+            Page(partition, cursors[partition], events[-1][0], tuple(event for _, event in events))
+            for partition, events in found.items()
         ]
 
-    async def verifications(
-        self, ids: Sequence[str]
-    ) -> dict[str, tuple[Verification, Counted | None]]:
-        """Those that are still there, with what they counted for."""
+    async def records(self, ids: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        """Of the verifications that are still there."""
         batch = [("HGETALL", VerificationKeys(id_).record) for id_ in ids]
-        found = {}
-        for id_, flat in zip(ids, await self._connection.commands(batch), strict=True):
-            if fields := pairs(flat):
-                before = fields.get("counted")
-                found[id_] = (
-                    load(id_, fields, self._senders),
-                    Counted.load(before) if before else None,
-                )
-        return found
+        replies = await self._connection.commands(batch)
+        return {id_: pairs(flat) for id_, flat in zip(ids, replies, strict=True) if flat}
 
-    async def count(self, changes: Sequence[Change]) -> None:
-        """Count each page once: one that somebody else counted meanwhile is left out."""
-        if changes:
-            await self._scripts.run_all([_to_call(change) for change in changes])
+    def load(self, id_: str, record: Mapping[str, str]) -> tuple[Verification, Counted | None]:
+        """A verification, and what it counted for."""
+        before = record.get("counted")
+        return load(id_, record, self._senders), Counted.load(before) if before else None
+
+    async def count(self, changes: Sequence[Change]) -> bool:
+        """Count each page once; ``False``: one was left out, because somebody else counted it meanwhile."""
+        replies = await self._scripts.run_all([_to_call(change) for change in changes])
+        return all(reply[0] == "ok" for reply in replies)
 
     async def dirty(self) -> dict[str, list[int]]:
         """The hours with counts that their sums lack, and in which partitions."""
@@ -122,35 +134,41 @@ class StatsStore:
                 found[hour].append(partition)
         return found
 
-    async def sum(self, hour: str, partitions: Iterable[int]) -> None:
-        """Make the sum of an hour anew. ``partitions``: where it is known to be wanting."""
-        prefixes = [keys.prefix(partition) for partition in range(keys.PARTITIONS)]
-        batch = [("HGETALL", f"{prefix}st:{hour}") for prefix in prefixes]
-        counters = [pairs(flat) for flat in await self._connection.commands(batch)]
-        version = sum(int(one.get(_REV, 0)) for one in counters)
-        summed: Counter[str] = Counter()
-        for one in counters:
-            for name, by in one.items():
-                if name != _REV:
-                    summed[name] += int(by)
+    async def sum(self, hour: str, partitions: Iterable[int]) -> int:
+        """Make the sum of an hour anew; gives how many counters were added up. ``partitions``: where it is
+        known to be wanting."""
+        revs, count = list[str](), 0
+        summed: dict[str, int] = {}
+        for first in range(0, keys.PARTITIONS, _TOGETHER):
+            some = range(first, min(first + _TOGETHER, keys.PARTITIONS))
+            batch = [("HGETALL", f"{keys.prefix(partition)}st:{hour}") for partition in some]
+            for flat in await self._connection.commands(batch):
+                counters = pairs(flat)
+                revs.append(counters.pop(_REV, ""))
+                count += len(counters)
+                async for fields in _slices(counters.items(), _FIELDS):
+                    for name, by in fields:
+                        summed[name] = summed.get(name, 0) + int(by)
+        version = sum(int(rev or 0) for rev in revs)
         await self._scripts.run(
             "keep_sum",
             {"sum": keys.stats_sum(int(hour))},
-            {"version": version, "keep": KEEP, **_dump_sums(summed)},
+            {"version": version, "keep": KEEP, **await _dump_sums(summed)},
         )
         await self._scripts.run_all(
             [
                 Call(
                     "clean_hour",
                     {
-                        "counters": f"{prefixes[partition]}st:{hour}",
-                        "dirty": f"{prefixes[partition]}st:dirty",
+                        "counters": f"{keys.prefix(partition)}st:{hour}",
+                        "dirty": f"{keys.prefix(partition)}st:dirty",
                     },
-                    {"hour": hour, "rev": counters[partition].get(_REV, "")},
+                    {"hour": hour, "rev": revs[partition]},
                 )
                 for partition in partitions
             ]
         )
+        return count
 
     async def hours(self, wanted: Iterable[int], detail: Detail) -> dict[int, Rows]:
         """The rows of each of those hours (since the epoch) that has any."""
@@ -173,7 +191,7 @@ class StatsStore:
             [("HMGET", keys.stats_sum(hour), detail, "rows") for hour in hours]
         )
         return [
-            _dump_earlier(earlier)[detail] if earlier and not rows else rows
+            (await _dump_earlier(earlier))[detail] if earlier and not rows else rows
             for rows, earlier in replies
         ]
 
@@ -203,26 +221,39 @@ def _name(field: Field) -> str:
     return _BETWEEN.join((row.app, row.country, row.sender, row.carrier, field.metric))
 
 
-def _dump_sums(summed: Mapping[str, int]) -> dict[str, str]:
+async def _dump_sums(summed: Mapping[str, int]) -> dict[str, str]:
     by_row: dict[Row, dict[str, int]] = defaultdict(dict)
-    for name, by in summed.items():
-        app, country, sender, carrier, metric = name.split(_BETWEEN)
-        by_row[Row(app, country, sender, carrier)][metric] = by
+    async for fields in _slices(summed.items(), _FIELDS):
+        for name, by in fields:
+            app, country, sender, carrier, metric = name.split(_BETWEEN)
+            by_row[Row(app, country, sender, carrier)][metric] = by
     logins: Rows = {}
     carriers: Rows = {}
     senders: dict[Row, list[Sums]] = defaultdict(list)
-    for row in sorted(by_row):
-        sums = Sums.of(by_row[row])
-        if row.sender:
-            carriers[row] = sums
-            senders[row._replace(carrier="")].append(sums)
-        else:
-            logins[row] = sums
-    return {
-        Detail.LOGINS: _dump_rows(logins),
-        Detail.SENDERS: _dump_rows({row: add(some) for row, some in senders.items()}),
-        Detail.CARRIERS: _dump_rows(carriers),
-    }
+    async for rows in _slices(sorted(by_row), _ROWS):
+        for row in rows:
+            sums = Sums.of(by_row[row])
+            if row.sender:
+                carriers[row] = sums
+                senders[row._replace(carrier="")].append(sums)
+            else:
+                logins[row] = sums
+    of_senders: Rows = {}
+    async for some in _slices(senders.items(), _ROWS):
+        of_senders |= {row: add(sums) for row, sums in some}
+    dumped = {}
+    for detail, found in zip(Detail, (logins, of_senders, carriers), strict=True):
+        dumped[detail.value] = _dump_rows(found)
+        await asyncio.sleep(0)
+    return dumped
+
+
+async def _slices(items: Iterable[T], size: int) -> AsyncIterator[list[T]]:
+    """So many at a time; an hour's counters can be many, and others get their turn in between."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+        await asyncio.sleep(0)
 
 
 def _dump_rows(rows: Rows) -> str:
@@ -258,9 +289,9 @@ def _load_names(text: str) -> tuple[Row, ...]:
     return tuple(Row(*names) for names in json.loads(text))
 
 
-def _dump_earlier(text: str) -> dict[str, str]:
+async def _dump_earlier(text: str) -> dict[str, str]:
     """As an earlier release kept an hour's sum, until it is made anew or ends."""
     rows: dict[str, dict[str, int]] = json.loads(text)
-    return _dump_sums(
+    return await _dump_sums(
         {f"{row}{_BETWEEN}{m}": by for row, metrics in rows.items() for m, by in metrics.items()}
     )

@@ -76,15 +76,20 @@ class TrailStore:
         return sum(await self._connection.commands(batch))
 
     async def following(
-        self, cursors: Sequence[str], most: int = 500
-    ) -> list[list[tuple[str, str]]]:
-        """For each partition the events (stream id and JSON) after its cursor; an empty one is the start."""
+        self, cursors: Mapping[int, str], most: int
+    ) -> dict[int, list[tuple[str, str]]]:
+        """Of each partition the events (stream id and JSON) after its cursor, if it has any; an empty one is
+        the start."""
         batch = [
             ("XRANGE", _stream(partition), f"({cursor}" if cursor else "-", "+", "COUNT", most)
-            for partition, cursor in enumerate(cursors)
+            for partition, cursor in cursors.items()
         ]
         found = await self._connection.commands(batch)
-        return [_events(entries) for entries in found]
+        return {
+            partition: _events(entries)
+            for partition, entries in zip(cursors, found, strict=True)
+            if entries
+        }
 
     async def page(
         self, partition: int, after: str, until: str, most: int = 500

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from service.clock import ManualClock
-from service.domain.chain import FIRST, Head, extend
+from service.domain.chain import FIRST, Head, extend, links
 from service.flow.sealing import CHECKPOINT_INTERVAL, BrokenChainError, Sealing
 from service.store import keys
 from tests.cli.trail import (
@@ -69,12 +69,12 @@ def _forge(store: Store) -> None:
     """An event is another, and every link and the head fit it: no key is needed for that."""
     rewrite(store, edit)
     entries = [(id_, fields["event"]) for id_, fields in store.xrange(STREAM)]
-    heads = extend(FIRST, 17, entries)
+    head = extend(FIRST, 17, entries)
     store.delete(LINKS)
-    hashes = base64.b64encode(b"".join(bytes.fromhex(head.hash) for head in heads)).decode()
-    ids = " ".join(head.id for head in heads)
-    store.xadd(LINKS, {"first": 1, "ids": ids, "hashes": hashes}, id=heads[-1].id)
-    _set_head(store, heads[-1])
+    hashes = base64.b64encode(b"".join(links(FIRST, 17, entries))).decode()
+    ids = " ".join(id_ for id_, _ in entries)
+    store.xadd(LINKS, {"first": 1, "ids": ids, "hashes": hashes}, id=head.id)
+    _set_head(store, head)
 
 
 def _set_head(store: Store, head: Head) -> None:
@@ -233,9 +233,21 @@ async def test_a_page_of_another_head_is_not_sealed_onto_a_chain(
 ) -> None:
     write(store, COUNT + 1, COUNT + 2)
     async with sealing(valkey, ring) as found:
-        pages = await found._store.unsealed()
+        pages = await found._store.unsealed(await found._store.waiting(), 500)
         store.hset(CHAIN, "hash", "0" * 64)
         assert set(await found._store.seal(pages)) == {3, 63}
+
+
+async def test_many_pages_are_sealed_to_their_end(
+    store: Store, ring: str, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.flow.sealing._PAGE", 3)
+    monkeypatch.setattr("service.flow.sealing._PAGES", 2)
+    write(store, COUNT + 1, COUNT + 12)
+    async with sealing(valkey, ring) as found:
+        assert await found() == 3 * 11
+        assert await found() == 0
+        assert {head.sequence for head in (await found._store.heads()).values()} == {COUNT + 11}
 
 
 async def test_a_clock_that_was_set_back_does_not_end_the_signing(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -10,11 +10,14 @@ from redis.asyncio import Redis
 
 from service.app import Role
 from service.domain.errors import UnavailableError
+from service.domain.stats import Counted
+from service.domain.verification import Verification
 from service.flow.statistics import Statistics
 from service.store.connection import Connection
 from service.store.lead import Lead
 from service.store.scripts import Scripts
 from service.store.stats import Change, StatsStore
+from service.store.trail import TrailStore
 from service.telemetry import Metrics
 from tests.harness import World, world
 
@@ -120,7 +123,7 @@ async def test_whoever_dies_counting_loses_and_doubles_nothing(
     await _some_traffic(app)
 
     class Dying(StatsStore):
-        async def count(self, changes: Any) -> None:
+        async def count(self, changes: Any) -> bool:
             some: list[Change] = list(changes)[: len(changes) // 2]
             await super().count(some if dies == "before" else changes)
             raise UnavailableError("gone", 1)
@@ -135,6 +138,71 @@ async def test_whoever_dies_counting_loses_and_doubles_nothing(
     await _forget(connection)
     await app.service.statistics()
     assert await _rows(app) == counted
+
+
+async def test_a_long_trail_is_counted_in_steps_and_others_get_their_turn(
+    app: World, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _some_traffic(app)
+    at_once, turns = 0, 0
+
+    class Watched(StatsStore):
+        def load(self, id_: str, record: Mapping[str, str]) -> tuple[Verification, Counted | None]:
+            nonlocal at_once
+            at_once += 1
+            assert at_once <= 2
+            return super().load(id_, record)
+
+    async def others() -> None:
+        nonlocal at_once, turns
+        while True:
+            at_once, turns = 0, turns + 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("service.flow.statistics._LOGINS", 2)
+    monkeypatch.setattr("service.flow.statistics._PAGE", 2)
+    senders = app.settings.routing().senders
+    counting = Statistics(Watched(connection, Scripts(connection), senders), Metrics())
+    waiting = asyncio.create_task(others())
+    counted = await counting()
+    waiting.cancel()
+    assert turns > counted / 2
+    assert counted == await TrailStore(connection).count()
+    assert await counting() == 0
+    in_steps = await _rows(app)
+    await _forget(connection)
+    await connection.command("DEL", "cs:{00}:st:lease")
+    monkeypatch.undo()
+    assert await app.service.statistics() == counted
+    assert await _rows(app) == in_steps
+
+
+async def test_large_sums_are_made_anew_only_where_much_is_new(
+    app: World, connection: Connection
+) -> None:
+    made = 0
+
+    class Large(StatsStore):
+        async def sum(self, hour: str, partitions: Iterable[int]) -> int:
+            nonlocal made
+            made += 1
+            await super().sum(hour, partitions)
+            return 1_000_000
+
+    senders = app.settings.routing().senders
+    counting = Statistics(Large(connection, Scripts(connection), senders), Metrics())
+    await app.start(NUMBERS["landline"])
+    await counting()
+    hours = made
+    assert hours >= 1
+    await app.start(NUMBERS["landline"], purpose="other")
+    found = [bool(await counting()) for _ in range(9)]
+    assert (found[0], any(found[1:]), made) == (True, False, hours)
+    await counting()
+    assert made > hours
+    for _ in range(20):
+        await counting()
+    assert made <= 2 * hours + 1  # nothing is new
 
 
 async def _forget(connection: Connection) -> None:
