@@ -15,6 +15,7 @@ import secrets
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -99,6 +100,11 @@ class Store:
             self._db = None
 
 
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
+
+
 class Shelf(Generic[T]):
     """The records of one kind, oldest first: a dict that outlives the process and forgets its oldest
     entry rather than grow beyond ``most``."""
@@ -107,7 +113,7 @@ class Shelf(Generic[T]):
         self._store = store
         self._name = name
         self._most = most
-        self._adapter: TypeAdapter[T] = TypeAdapter(kind)
+        self._adapter: TypeAdapter[T] = _adapter(kind)
         self._all: OrderedDict[str, T] = OrderedDict()
         for id_, body in store.read(name):
             try:

@@ -16,6 +16,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from redis.exceptions import NoScriptError
@@ -107,8 +108,9 @@ class Scripts:
         ]
 
 
-def load_scripts() -> dict[str, Script]:
-    """Read every script of the package. Raises ValueError if a header is missing."""
+@cache
+def load_scripts() -> Mapping[str, Script]:
+    """Read every script of the package, once. Raises ValueError if a header is missing."""
     folder = resources.files("service.store") / "lua"
     includes = {
         entry.name.removesuffix(".lua"): entry.read_text()

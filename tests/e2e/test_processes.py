@@ -43,6 +43,7 @@ class Many:
     url: str
     key: str
     inspection: int
+    http: httpx.AsyncClient
 
     @property
     def children(self) -> set[int]:
@@ -52,12 +53,11 @@ class Many:
 
     async def ready(self) -> bool:
         """Whether each process answers at its own port."""
-        async with httpx.AsyncClient(trust_env=False) as http:
-            try:
-                for index in range(PROCESSES):
-                    await http.get(f"http://127.0.0.1:{self.inspection + index}/readyz")
-            except httpx.TransportError:
-                return False
+        try:
+            for index in range(PROCESSES):
+                await self.http.get(f"http://127.0.0.1:{self.inspection + index}/readyz")
+        except httpx.TransportError:
+            return False
         return len(self.children) == PROCESSES
 
 
