@@ -10,9 +10,11 @@ import pytest
 import typer.testing
 from hypothesis import settings
 from redis.asyncio import Redis
+from typer.main import get_command
 
 from service.cli import embedded
 from service.telemetry import configure_logging
+from tests import applications
 from tests.harness import World, world
 
 # Many more examples are `make fuzz`'s.
@@ -21,7 +23,7 @@ settings.register_profile("fuzz", max_examples=1_000, deadline=None)
 settings.load_profile("everyday")
 
 # Putting the command together takes longer than most of what the tests have it do.
-typer.testing._get_command = cache(typer.testing._get_command)
+typer.testing._get_command = cache(get_command)  # type: ignore[attr-defined]
 
 _LONGEST = {"e2e", "test_magic_numbers", "test_inbox_page", "test_opt_out_sync"}
 PERMANENT = ("apps", "audit", "chain", "links", "checkpoints", "due", "migrated", "oo", "o:", "out")
@@ -34,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays to the end: looking for garbage in it takes an eighth of a run."""
+    """What was imported and collected stays to the end: to look for garbage in it takes long."""
     gc.collect()
     gc.freeze()
 
@@ -47,6 +49,13 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session", autouse=True)
 def _logging() -> None:
     configure_logging("WARNING")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _routes_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.app.create_api", applications.api)
+        yield
 
 
 @pytest.fixture(scope="session")

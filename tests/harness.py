@@ -24,18 +24,18 @@ from pydantic import SecretStr
 from service.app import Role, Service, build
 from service.cli.serving import Site, make_server
 from service.clock import Clock, SystemClock
-from service.sandbox.app import build as build_sandbox
 from service.sandbox.config import SandboxConfig
 from service.settings import Settings
 from service.store.api_keys import ApiKeyStore, Scope
 from service.store.connection import Connection
+from tests import applications
 
 UP_TOML = Path(__file__).parents[1] / "service" / "cli" / "up.toml"
 KEYS = base64.b64encode(secrets.token_bytes(32)).decode()
 SEED = secrets.token_bytes(32)
 TELNYX_KEY = "KEY0123456789"
 PATIENCE = 15.0
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one takes long to load
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one takes long to load
 _CODE = re.compile(r"^(\d{4,10}) ")
 
 T = TypeVar("T")
@@ -187,7 +187,7 @@ async def world(
     webhook = f"http://127.0.0.1:{port}/webhooks/telnyx" if profile_webhooks else None
     plain = await make_api_key(redis_url)
     async with (
-        serving(build_sandbox(sandbox_config(webhook)), sandbox_port),
+        serving(applications.sandbox(sandbox_config(webhook)), sandbox_port),
         build(settings, role, clock) as service,
         serving(service.api, port),
         client(f"http://127.0.0.1:{port}", plain) as api,
@@ -200,7 +200,7 @@ def client(url: str, api_key: str | None = None) -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     limits = httpx.Limits(max_connections=200)
     return httpx.AsyncClient(
-        base_url=url, headers=headers, trust_env=False, verify=_NO_TLS, timeout=30, limits=limits
+        base_url=url, headers=headers, trust_env=False, verify=NO_TLS, timeout=30, limits=limits
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -66,13 +66,9 @@ def create_inspection(parts: Parts, api: Litestar, pages: Sequence[Router] = ())
 def _create(handlers: Sequence[Any], parts: Parts | None, **state: object) -> Litestar:
     return Litestar(
         route_handlers=handlers,
-        middleware=[
-            TakeIn(),
-            *([LinkCaller()] if is_tracing() else []),
-            *([Authorize(parts)] if parts is not None else []),
-        ],
+        middleware=[TakeIn(), *([LinkCaller()] if is_tracing() else []), Authorize()],
         before_send=[add_headers],
-        dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
+        dependencies={"parts": Provide(_parts, sync_to_thread=False)},
         exception_handlers={
             CountersignError: problems.of_error,
             HTTPException: problems.of_framework,
@@ -86,3 +82,8 @@ def _create(handlers: Sequence[Any], parts: Parts | None, **state: object) -> Li
         debug=False,
         pdb_on_exception=False,
     )
+
+
+def _parts(request: Request[Any, Any, Any]) -> Parts:
+    found: Parts = request.app.state.parts
+    return found

@@ -39,9 +39,6 @@ class Authorize(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
     async def handle(self, scope: Asgi, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         wanted = scope["route_handler"].opt.get("scope")
         if wanted is not None:
@@ -49,20 +46,21 @@ class Authorize(ASGIMiddleware):
         await next_app(scope, receive, send)
 
     async def _let_in(self, scope: Asgi, wanted: Scope) -> _Let:
+        parts: Parts = scope["litestar_app"].state.parts
         found = (value for name, value in scope["headers"] if name == b"authorization")
         header, key = next(found, b"").decode("latin-1"), None
         if header[: len(_BEARER)].lower() == _BEARER:
-            key = await self._parts.api_keys.check(header[len(_BEARER) :].strip())
+            key = await parts.api_keys.check(header[len(_BEARER) :].strip())
         if key is None:
             if header:
                 client = scope["client"]
-                self._parts.key_limits.refused(client[0] if client else "")
+                parts.key_limits.refused(client[0] if client else "")
             raise UnauthorizedError(
                 "Send a valid key as 'Authorization: Bearer cs_...'; make one with: countersign keys create"
             )
         if wanted not in key.scopes:
             raise ForbiddenError(f"The key needs the scope {wanted}.", {"scope": wanted})
-        return _Let(key, await self._parts.key_limits.take(key.id))
+        return _Let(key, await parts.key_limits.take(key.id))
 
 
 def caller(request: Request[Any, Any, Any]) -> ApiKey:

@@ -8,7 +8,10 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.sandbox import control, events, inbox, routes
 from service.sandbox.config import SandboxConfig
@@ -30,49 +33,64 @@ def build(config: SandboxConfig) -> Litestar:
     Raises:
         StoreError: the data directory cannot be used.
     """
-    state = State()
-    store = Store(config.data)
-
-    def network() -> Network:
-        found: Network = state.network
-        return found
-
-    @asynccontextmanager
-    async def running(_: Litestar) -> AsyncIterator[None]:
-        feed = Feed()
-        outage = Outage(lambda: feed.changed(Topic.OUTAGE))
-        courier = Courier(config, outage)
-        state.network = Network(config, courier, outage, feed, store)
-        state.network.resume()
-        # Before the server stops: it waits for every answer to end, and a live page's never would.
-        state.before_stop = [feed.end]
-        yield
-        outage.end()
-        await courier.close()
-        store.close()
-
-    async def written(response: Response[Any]) -> Response[Any]:
-        """What an answer says is kept before it leaves."""
-        store.commit()
-        return response
-
-    app = Litestar(
+    return Litestar(
         route_handlers=[routes.router, control.router, events.events, inbox.router],
-        dependencies={"network": Provide(network, sync_to_thread=False)},
+        dependencies={"network": Provide(_network, sync_to_thread=False)},
         exception_handlers={
             TelnyxError: to_response,
             control.ControlError: control.to_response,
             HTTPException: _of_framework,
             Exception: _of_ours,
         },
-        lifespan=[running],
-        after_request=written,
+        middleware=[_Keep()],
+        lifespan=[_running],
+        state=state_of(config),
         request_max_body_size=_MAX_BODY,
         openapi_config=None,
         logging_config=None,
     )
-    app.state = state
-    return app
+
+
+def state_of(config: SandboxConfig) -> State:
+    """What a sandbox is made of before it runs; all else of the application is the same for each."""
+    return State({"config": config, "store": Store(config.data)})
+
+
+@asynccontextmanager
+async def _running(app: Litestar) -> AsyncIterator[None]:
+    state = app.state
+    feed = Feed()
+    outage = Outage(lambda: feed.changed(Topic.OUTAGE))
+    courier = Courier(state.config, outage)
+    state.network = Network(state.config, courier, outage, feed, state.store)
+    state.network.resume()
+    # Before the server stops: it waits for every answer to end, and a live page's never would.
+    state.before_stop = [feed.end]
+    yield
+    outage.end()
+    await courier.close()
+    state.store.close()
+
+
+def _network(request: Request[Any, Any, Any]) -> Network:
+    found: Network = request.app.state.network
+    return found
+
+
+class _Keep(ASGIMiddleware):
+    """What an answer says is kept before it leaves."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        store: Store = scope["litestar_app"].state.store
+
+        async def send_kept(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                store.commit()
+            await send(message)
+
+        await next_app(scope, receive, send_kept)
 
 
 def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -113,7 +113,7 @@ class Shelf(Generic[T]):
         self._store = store
         self._name = name
         self._most = most
-        self._adapter: TypeAdapter[T] = _adapter(kind)
+        self._adapter: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]
         self._all: OrderedDict[str, T] = OrderedDict()
         for id_, body in store.read(name):
             try:

@@ -14,8 +14,8 @@ from service.clock import ManualClock
 from service.domain.errors import CountersignError
 from service.domain.recipient import parse_recipient
 from service.flow.start import StartRequest
-from service.sandbox.app import build as build_sandbox
 from service.store import keys
+from tests import applications
 from tests.chaos.checker import violations
 from tests.chaos.record import sent, trail
 from tests.harness import client, free_port, make_settings, sandbox_config, serving
@@ -101,7 +101,7 @@ async def rigged(redis_url: str, count: int) -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(Redis.from_url(redis_url, decode_responses=True))
         await redis.flushall()
-        await stack.enter_async_context(serving(build_sandbox(config), port))
+        await stack.enter_async_context(serving(applications.sandbox(config), port))
         phone = await stack.enter_async_context(client(url))
         made = [build(settings, Role.API, clock) for _ in range(count)]
         services = [await stack.enter_async_context(service) for service in made]

@@ -14,7 +14,7 @@ from random import Random
 import httpx
 
 from service.cli import embedded
-from service.sandbox.app import build as build_sandbox
+from tests import applications
 from tests.chaos.links import Post, Wire, posted, wired
 from tests.harness import (
     KEYS,
@@ -132,7 +132,9 @@ async def town(folder: Path, random: Random) -> AsyncIterator[Town]:
     sandbox_port = free_port()
     async with AsyncExitStack() as stack:
         stack.callback(store.end)
-        await stack.enter_async_context(serving(build_sandbox(sandbox_config()), sandbox_port))
+        await stack.enter_async_context(
+            serving(applications.sandbox(sandbox_config()), sandbox_port)
+        )
         wire = await stack.enter_async_context(wired(sandbox_port))
         office = await stack.enter_async_context(posted(f"http://127.0.0.1:{ports[0]}", random))
         phone = await stack.enter_async_context(client(f"http://127.0.0.1:{sandbox_port}"))

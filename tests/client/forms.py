@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from service.client import AsyncCountersign, Countersign, Retries
-from tests.harness import World
+from tests.harness import NO_TLS, World
 
 FORMS = ("blocking", "asynchronous")
 NO_RETRIES = Retries(tries=1)
@@ -53,13 +53,15 @@ async def form(
 
     if which == "blocking":
         with (
-            httpx.Client(trust_env=False, event_hooks={"request": [hear]}) as http,
+            httpx.Client(trust_env=False, verify=NO_TLS, event_hooks={"request": [hear]}) as http,
             Countersign(url, key, http=http, **options) as client,
         ):
             yield Form(client, asked)
     else:
         async with (
-            httpx.AsyncClient(trust_env=False, event_hooks={"request": [hear_async]}) as http_,
+            httpx.AsyncClient(
+                trust_env=False, verify=NO_TLS, event_hooks={"request": [hear_async]}
+            ) as http_,
             AsyncCountersign(url, key, http=http_, **options) as client_,
         ):
             yield Form(client_, asked)

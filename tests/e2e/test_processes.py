@@ -16,9 +16,10 @@ import pytest
 from redis.asyncio import Redis
 
 from service.api.admission import FEW
-from service.sandbox.app import build as build_sandbox
+from tests import applications
 from tests.harness import (
     KEYS,
+    NO_TLS,
     TELNYX_KEY,
     UP_TOML,
     client,
@@ -82,13 +83,17 @@ async def many(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         "COUNTERSIGN_TELNYX_BASE_URL": f"http://127.0.0.1:{sandbox_port}/v2",
     }
     argv = [sys.executable, "-m", "service", "serve", "--processes", str(PROCESSES)]
-    async with serving(build_sandbox(sandbox_config()), sandbox_port):
+    async with (
+        serving(applications.sandbox(sandbox_config()), sandbox_port),
+        httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http,
+    ):
         with (tmp_path / "many.log").open("wb") as log:
             supervisor = subprocess.Popen(  # noqa: ASYNC220 - it only starts
                 [*argv, "--port", str(port), "--config", str(config)],
                 env=environment, stdout=log, stderr=log, process_group=0,
             )  # fmt: skip
-        found = Many(supervisor, f"http://127.0.0.1:{port}", await make_api_key(valkey), inspection)
+        key = await make_api_key(valkey)
+        found = Many(supervisor, f"http://127.0.0.1:{port}", key, inspection, http)
         try:
             await eventually(found.ready, patience=60)
             yield found

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from service.app import build
-from service.sandbox.app import build as build_sandbox
+from tests import applications
 from tests.harness import (
     World,
     client,
@@ -61,7 +61,7 @@ class Fleet:
 @asynccontextmanager
 async def fleet(redis_url: str, size: int = 2) -> AsyncIterator[Fleet]:
     port = free_port()
-    async with serving(build_sandbox(sandbox_config()), port):
+    async with serving(applications.sandbox(sandbox_config()), port):
         running = Fleet(redis_url, f"http://127.0.0.1:{port}", await make_api_key(redis_url), size)
         try:
             yield running

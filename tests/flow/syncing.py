@@ -13,7 +13,6 @@ from service.clock import SystemClock
 from service.domain.keyring import Keyring, parse_keys
 from service.domain.opt_out_scope import Scopes
 from service.flow.opt_out_sync import OptOutSync
-from service.sandbox.app import build as build_sandbox
 from service.store import keys
 from service.store.connection import Connection
 from service.store.opt_out_sync import OptOutSyncStore
@@ -24,6 +23,7 @@ from service.store.scripts import Scripts
 from service.telnyx.account import TelnyxAccount
 from service.telnyx.http import TelnyxConfig
 from service.telnyx.resources import OptOutItem, Page
+from tests import applications
 from tests.harness import KEYS, TELNYX_KEY, client, free_port, sandbox_config, serving
 
 NOBODY = "http://127.0.0.1:9/webhooks/telnyx"
@@ -118,7 +118,7 @@ async def syncing(url: str) -> AsyncIterator[Syncing]:
     clock = SystemClock()
     connection = await Connection.open(url)
     account = Watched(TelnyxConfig(base_url=f"{sandbox}/v2", api_key=TELNYX_KEY), clock)
-    telnyx = build_sandbox(sandbox_config(NOBODY))
+    telnyx = applications.sandbox(sandbox_config(NOBODY))
     async with (
         serving(telnyx, port),
         client(sandbox) as phone,

@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
 
-from service.sandbox.app import build
 from service.sandbox.scenarios import OUTCOMES, Kind
+from tests import applications
 from tests.browser import Watched, chromium, watched
 from tests.harness import (
     TELNYX_KEY,
@@ -248,13 +248,13 @@ async def test_a_lost_connection_is_made_again(browser: Browser) -> None:
     url = f"http://127.0.0.1:{port}"
     async with await browser.new_context() as context, client(url) as phone:
         page = await context.new_page()
-        async with serving(build(sandbox_config()), port):
+        async with serving(applications.sandbox(sandbox_config()), port):
             await page.goto(f"{url}/#+12025550001")
             await _live(page)
             await _send(phone, "+12025550001", "of the first")
             await expect(_messages(page)).to_have_count(1)
         await expect(page.locator("#connection")).to_have_text("Reconnecting")
-        async with serving(build(sandbox_config()), port):
+        async with serving(applications.sandbox(sandbox_config()), port):
             await _live(page)
             await expect(_messages(page)).to_have_count(0)
             await _send(phone, "+12025550001", "of the second")
