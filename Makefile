@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 LOCK := $(COMPILE) pyproject.toml --extra embedded --extra tracing
 
 # Each process of a run would collect and load these for nothing.
-QUICK := -p no:schemathesis -p no:faker --ignore=tests/security/test_fuzz_api.py
+QUICK := -p no:schemathesis -p no:faker -p no:valkey --ignore=tests/security/test_fuzz_api.py
 
 # Where Python is told to keep no bytecode, each start of a process would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -37,7 +37,7 @@ run: $(VENV)/.runtime ## Run it all on this machine: Valkey, a Telnyx sandbox, t
 	@$(BIN)/countersign up $(ARGS)
 
 test: $(VENV)/.dev ## Run the everyday tests
-	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz and not deploy and not cluster and not chaos" $(QUICK) $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not fuzz and not deploy and not cluster and not chaos" $(QUICK) $(ARGS) $(TESTS)
 
 test-slow: $(VENV)/.dev ## Run the tests that are left out of `make test`
 	@$(BIN)/pytest -m slow $(ARGS) $(TESTS)

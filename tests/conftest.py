@@ -25,7 +25,7 @@ settings.load_profile("everyday")
 # Putting the command together takes longer than most of what the tests have it do.
 typer.testing._get_command = cache(get_command)  # type: ignore[attr-defined]
 
-_LONGEST = {"e2e", "test_magic_numbers", "test_inbox_page", "test_opt_out_sync"}
+_LONGEST = {"e2e", "test_magic_numbers", "test_inbox_page", "test_migrating", "test_pages"}
 PERMANENT = ("apps", "audit", "chain", "links", "checkpoints", "due", "migrated", "oo", "o:", "out")
 
 
