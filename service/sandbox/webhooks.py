@@ -61,6 +61,7 @@ class Courier:
         # Waiting for a connection must not count as the receiver's time.
         self._free = asyncio.Semaphore(_CONNECTIONS)
         self._tasks: set[asyncio.Task[object]] = set()
+        self._is_closing = False
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work)
@@ -69,6 +70,11 @@ class Courier:
 
     async def close(self) -> None:
         """Drop what is under way: the state is gone with the process anyway."""
+        self._is_closing = True
+        # A request begins by closing connections that its receiver has left, one in each turn of the loop.
+        # Cancelled amid that it would leave the others open.
+        for _ in range(_CONNECTIONS + 1):
+            await asyncio.sleep(0)
         while self._tasks:
             tasks = list(self._tasks)
             for task in tasks:
@@ -90,6 +96,8 @@ class Courier:
         return False
 
     async def _post(self, data: dict[str, Any], url: str, attempt: int) -> bool:
+        if self._is_closing:
+            return False
         body = json.dumps(
             {"data": data, "meta": {"attempt": attempt, "delivered_to": url}}
         ).encode()

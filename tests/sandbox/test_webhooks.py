@@ -2,13 +2,17 @@
 signature, so each test here is a test of the signature too."""
 
 import asyncio
+import gc
 import time
 from typing import Any
 
 import pytest
 
+from service.sandbox.config import SandboxConfig
+from service.sandbox.outage import Outage
+from service.sandbox.webhooks import Courier
 from tests.harness import eventually
-from tests.sandbox.conftest import BRAND, SHORT, Sandbox, running
+from tests.sandbox.conftest import API_KEY, BRAND, SHORT, Sandbox, running
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +186,35 @@ async def test_a_stop_leaves_no_webhook_behind() -> None:
         await sandbox.write(TO, "hello again")
     left = [t for t in asyncio.all_tasks() if "Courier" in repr(t) or "Network" in repr(t)]
     assert left == []
+
+
+async def test_it_leaves_no_connection_open_that_its_receiver_had_left() -> None:
+    writers: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        await until_all_are_here.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    until_all_are_here = asyncio.Barrier(10)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    url = f"http://127.0.0.1:{address[1]}/"
+    config = SandboxConfig(api_key=API_KEY, signing_seed=bytes(32), retry_delays=())
+    courier = Courier(config, Outage(lambda: None))
+    assert all(await asyncio.gather(*(courier.deliver({}, [url]) for _ in range(10))))
+    server.close()
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
+    await asyncio.sleep(0.01)  # until the courier's side has seen it
+
+    courier.spawn(courier.deliver({}, [url]))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await courier.close()
+    known = [one for one in gc.get_objects() if isinstance(one, asyncio.Transport)]
+    its = [one for one in known if one.get_extra_info("peername") == address]
+    assert its
+    assert [one for one in its if not one.is_closing()] == []
