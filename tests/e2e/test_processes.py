@@ -215,7 +215,7 @@ async def test_while_the_store_lags_starts_are_turned_away_at_once_and_nothing_i
         def is_refused() -> bool:
             return sum(answer.status_code == 503 for answer in crowd.early) >= 20
 
-        await store.execute_command("CLIENT", "PAUSE", PAUSE, "ALL")
+        await store.client_pause(PAUSE)
         await crowd.come(is_refused)
         refused = [answer for answer in crowd.early if answer.status_code == 503]
         started = [answer.json() for answer in crowd.early if answer.status_code == 201]
