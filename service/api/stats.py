@@ -99,7 +99,7 @@ class FunnelAnswer(BaseModel):
 
 
 class Stats(Controller):
-    """Counted by the hour, a second or two behind. A key sees its own app; with the scope ``admin`` beside
+    """Counted by the hour, seconds behind. A key sees its own app; with the scope ``admin`` beside
     ``audit`` it sees all."""
 
     path = "/v1/stats"
