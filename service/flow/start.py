@@ -260,16 +260,6 @@ class Start:
         ) | {"plan": [sender.name for sender in v.plan], **order}
         if passed.findings:
             created_event["guard"] = list(passed.findings)
-        blocked = subject.blocked(v.created_at) | dict(
-            passed.refusal.fields if passed.refusal else {}
-        )
-        superseded = audit.of_verification(
-            EventType.VERIFICATION_CANCELED,
-            v,
-            v.created_at,
-            actor=subject.actor,
-            reason=Reason.SUPERSEDED,
-        ) | {"superseded_by": v.id}
         return await self._store.create(
             v,
             salt,
@@ -277,8 +267,7 @@ class Start:
             limit_app=v.app if "recipient" in subject.limits.own else "",
             digest=digest,
             event=created_event,
-            superseded=superseded,
-            blocked=blocked,
+            refused=passed.refusal.fields if passed.refusal else None,
             keep=keep,
             first=draft.begin if draft else None,
         )

@@ -130,14 +130,13 @@ class VerificationStore:
         limit_app: str = "",
         digest: bytes = b"",
         event: Event,
-        superseded: Event,
-        blocked: Event,
+        refused: Mapping[str, object] | None = None,
         keep: int = 0,
         first: Begin | None = None,
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
-        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. The ``first``
-        delivery is begun in the same step: it is in the claim's verification then, and only then may be
+        least ``keep`` milliseconds. ``event`` is that of its creation; ``refused`` has what ``guard.blocked``
+        says in its place of what is withheld from the start. The ``first`` delivery is begun in the same step: it is in the claim's verification then, and only then may be
         sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
         number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
@@ -177,12 +176,12 @@ class VerificationStore:
                 "lease_until": since + self._lease,
                 "windows": _windows(windows),
                 "budget": "" if v.notice else self._budget,
+                "clients": ",".join(v.clients),
                 "event": dump(event),
-                "superseded_event": dump(superseded),
-                "blocked_event": dump(blocked),
                 "callback": v.callback_url or "",
                 "uniform": "" if v.notice else self._uniform,
                 "withheld": v.withheld or "",
+                "refused": dump(refused or {}),
                 "delivery": dump_delivery(first.delivery) if first else "",
                 "digest": (first.digest if first else digest).hex(),
                 "routes": " ".join(first.routes) if first else "",
@@ -380,8 +379,6 @@ class VerificationStore:
         alphabets: Sequence[Alphabet],
         bound: str | None,
         event: Event,
-        refused: Event,
-        blocked: Event,
     ) -> Attempt | Exceeded | Reply:
         """Count before comparing; otherwise ``unknown``, ``closed`` status, ``exhausted``, ``unreadable``
         alphabet (none of those that can have made the code) or ``mismatch`` (it is ``bound`` to something
@@ -400,8 +397,6 @@ class VerificationStore:
                 "bound": bound or "",
                 "budget": self._budget,
                 "event": dump(event),
-                "refused_event": dump(refused),
-                "blocked_event": dump(blocked),
                 "uniform": self._uniform,
             },
         )
@@ -413,12 +408,10 @@ class VerificationStore:
         return Attempt(v, bytes.fromhex(reply[1]))
 
     async def settle_attempt(
-        self, v: Verification, now: int, digest: bytes, events: Sequence[Event]
+        self, v: Verification, now: int, digest: bytes, event: Event
     ) -> Reply:
         """Compare: ``approved`` delivery remaining, ``rejected`` remaining, ``locked`` or ``closed``
-        status. ``v``: as it was read when the attempt was counted. ``events``: for approved, rejected
-        and locked."""
-        approved, rejected, locked = map(dump, events)
+        status. ``v``: as it was read when the attempt was counted. ``event``: that of an approval."""
         of_recipient = RecipientKeys(v.recipient_id)
         return await self._scripts.run(
             "settle_attempt",
@@ -438,9 +431,7 @@ class VerificationStore:
                 "keep_clients": KEEP_CLIENTS,
                 "keep_sender": self._keep_sender,
                 "budget": self._budget,
-                "approved_event": approved,
-                "rejected_event": rejected,
-                "locked_event": locked,
+                "event": dump(event),
                 "uniform": self._uniform,
             },
         )

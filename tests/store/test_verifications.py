@@ -43,7 +43,6 @@ async def _attempt(
         NOW,
         NOW + 10_000,
         event=event,
-        blocked={"type": "guard.blocked"},
         **PLAIN | changes,
     )
     if isinstance(counted, Exceeded):
@@ -51,15 +50,8 @@ async def _attempt(
     if not isinstance(counted, Attempt):
         return counted
     v = counted.verification
-    events = [
-        of_verification(kind, v, NOW, actor="key")
-        for kind in (
-            EventType.VERIFICATION_APPROVED,
-            EventType.ATTEMPT_REJECTED,
-            EventType.VERIFICATION_LOCKED,
-        )
-    ]
-    return await stores.verifications.settle_attempt(v, NOW, digest, events)
+    approved = of_verification(EventType.VERIFICATION_APPROVED, v, NOW, actor="key")
+    return await stores.verifications.settle_attempt(v, NOW, digest, approved)
 
 
 async def test_a_created_verification_reads_back_as_it_was(stores: Stores) -> None:

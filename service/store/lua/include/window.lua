@@ -1,6 +1,7 @@
 -- A sliding log: every count is kept with its time, so that no burst passes at a window's edge.
 -- `windows` is "count/seconds,count/seconds"; times are milliseconds. A member counts once, so that a
--- start that is tried again under its id is not refused by itself.
+-- start that is tried again under its id is not refused by itself. Gives `limited count seconds wait`, or
+-- nothing and how the window stands that has the least left.
 local function take(log, windows, member, now)
   local counted = redis.call('ZSCORE', log, member)
   local longest, held, tightest = 0, nil, nil
@@ -25,12 +26,9 @@ local function take(log, windows, member, now)
   if held then
     return { 'limited', held.count, held.seconds, string.format('%.0f', held.wait) }
   end
-  if not tightest then return { 'ok' } end
+  if not tightest then return nil end
   redis.call('ZREMRANGEBYSCORE', log, '-inf', string.format('%.0f', now - longest))
   redis.call('ZADD', log, 'NX', now, member)
   redis.call('PEXPIRE', log, longest)
-  local oldest = redis.call('ZRANGEBYSCORE', log, tightest.since, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  local reset = tonumber(oldest[2] or now) + tightest.length - now
-  return { 'ok', tightest.count, tightest.seconds, tostring(math.max(tightest.left, 0)),
-    string.format('%.0f', reset) }
+  return nil, tightest
 end
