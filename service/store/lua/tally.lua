@@ -5,11 +5,10 @@
 -- reply: ok epoch block figures (hour_sent hour_proven day_sent day_proven past_sent past_proven peak_hour peak_day)
 local found = redis.call('HMGET', tally, in_minute, in_hour, in_day, 'epoch', 'block', 'rest')
 local epoch = found[4] or '0'
+local ms, mp, hs, hp, ds, dp, peak_hour, peak_day = 0, 0, 0, 0, 0, 0, 0, 0
 
--- The figures of all slices but those of now. A busy key has a hundred, and what they come to is the same for a
--- minute: so `rest` keeps it, stamped with the minute and the epoch that it is of.
+-- The figures of all slices but those of now.
 local function sum_rest()
-  local ms, mp, hs, hp, ds, dp, peak_hour, peak_day = 0, 0, 0, 0, 0, 0, 0, 0
   local flat = redis.call('HGETALL', tally)
   for i = 1, #flat, 2 do
     local field = flat[i]
@@ -26,23 +25,30 @@ local function sum_rest()
       end
     end
   end
-  return { ms, mp, hs, hp, ds, dp, peak_hour, peak_day }, #flat > 32
 end
 
-local stamp, rest, is_long = string.format('%d:%s:', minute, epoch), {}, false
+-- A busy key has a hundred slices, and what they come to is the same for a minute: so it is kept, stamped with
+-- the minute and the epoch that it is of.
+local stamp, size = string.format('%d:%s:', minute, epoch), redis.call('HLEN', tally)
 if found[6] and string.sub(found[6], 1, #stamp) == stamp then
-  for sum in string.gmatch(string.sub(found[6], #stamp + 1), '[^,]+') do rest[#rest + 1] = tonumber(sum) end
-else
-  rest, is_long = sum_rest()
+  ms, mp, hs, hp, ds, dp, peak_hour, peak_day = string.match(found[6],
+    ':(-?%d+),(-?%d+),(-?%d+),(-?%d+),(-?%d+),(-?%d+),(%d+),(%d+)$')
+elseif size > 3 or (size > 0 and not (found[1] and found[2] and found[3])) then
+  sum_rest()
+  if size > 16 then
+    redis.call('HSET', tally, 'rest', stamp .. string.format('%d,%d,%d,%d,%d,%d,%d,%d',
+      ms, mp, hs, hp, ds, dp, peak_hour, peak_day))
+  end
 end
-if is_long then redis.call('HSET', tally, 'rest', stamp .. table.concat(rest, ',')) end
 
-local of_minute, of_hour, of_day = unpack(count(found, 1, 0))
-local peak_day = math.max(rest[8], of_day[2])
+local of_minute, m_sent, m_proven = add(found[1], minute, 1, 0, 0)
+local of_hour, h_sent, h_proven = add(found[2], hour, 1, 0, 0)
+local of_day, _, today, peak = add(found[3], day, 1, 0, math.max(h_proven, 0))
+redis.call('HSET', tally, in_minute, of_minute, in_hour, of_hour, in_day, of_day)
+peak_hour, peak_day = math.max(peak_hour, peak), math.max(peak_day, today)
 -- Once a minute is enough for what is kept for days.
 if read(found[1]) ~= minute then
   redis.call('PEXPIRE', tally, peak_day > 0 and keep_proven or keep_unproven)
 end
 return { 'ok', epoch, found[5] or '', string.format('%d %d %d %d %d %d %d %d',
-  rest[1] + of_minute[1], rest[2] + of_minute[2], rest[3] + of_hour[1], rest[4] + of_hour[2], rest[5], rest[6],
-  math.max(rest[7], of_day[3]), peak_day) }
+  ms + m_sent, mp + m_proven, hs + h_sent, hp + h_proven, ds, dp, peak_hour, peak_day) }
