@@ -21,12 +21,13 @@ local older = redis.call('GET', pending)
 if older then supersede(older, event) end
 
 local is_begun = withheld == '' and delivery ~= '' and not open_breaker(routes)
-local fields = { 'base', base, 'more', more, 'scopes', scopes, 'app', app, 'status', 'pending',
+local fields = { 'base', base, 'scopes', scopes, 'app', app, 'status', 'pending',
   'rev', is_begun and 2 or 1, 'attempts_allowed', attempts, 'expires_at', expires_at,
   'resend_after', resend_after, 'lease', lease, 'lease_until', lease_until }
 local function keep(name, value)
   fields[#fields + 1], fields[#fields + 2] = name, value
 end
+if more ~= '' then keep('more', more) end
 if callback ~= '' then keep('callback', callback) end
 if withheld ~= '' then keep('withheld', withheld) end
 if is_begun then keep('d1', delivery) end

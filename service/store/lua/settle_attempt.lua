@@ -1,7 +1,7 @@
 -- Compares a counted attempt with every code sent, approves at most once, locks after the last. `event` is that of
--- an approval.
+-- an approval, `packed` the digest as the short form of a record has it.
 -- keys: record codes due active guesses known last_sender audit
--- args: id now digest guess clients most_clients keep_clients keep_sender budget event uniform
+-- args: id now digest packed guess clients most_clients keep_clients keep_sender budget event uniform
 -- include: audit close guesses settle_guess
 -- reply: approved number remaining | rejected remaining | locked | closed status
 local status, allowed, used = unpack(redis.call('HMGET', record, 'status', 'attempts_allowed', 'attempts'))
@@ -16,9 +16,8 @@ local proven = ''
 local stored = redis.call('HGETALL', codes)
 for i = 1, #stored, 2 do
   -- No early end: the time taken says nothing about which code, if any, was right.
-  if string.sub(stored[i], 1, 1) == 'd' and stored[i + 1] == digest and not blind then
-    proven = string.sub(stored[i], 2)
-  end
+  local is_code, is_right = string.sub(stored[i], 1, 1) == 'd', stored[i + 1] == digest or stored[i + 1] == packed
+  if is_code and is_right and not blind then proven = string.sub(stored[i], 2) end
 end
 
 local remaining = math.max(allowed - used, 0)
@@ -26,7 +25,8 @@ if proven ~= '' then
   guess_was_right(guesses, known, guess, clients, most_clients, keep_clients, now)
   if keep_sender ~= '0' then
     local begun = redis.call('HGET', record, 'd' .. proven)
-    if begun then redis.call('SET', last_sender, cjson.decode(begun).sender, 'PX', keep_sender) end
+    begun = begun and cjson.decode(begun)
+    if begun then redis.call('SET', last_sender, begun.sender or begun[1], 'PX', keep_sender) end
   end
   close(record, codes, id, 'approved', 'approved', now, false, 'proven', proven)
   local of_delivery = proven ~= '0' and tonumber(proven) or nil
