@@ -223,7 +223,7 @@ class VerificationStore:
         )
         if reply[0] != "ok":
             return None
-        v = load(id_, pairs(reply[2:]), self._senders)
+        v = load(id_, pairs(reply[2].split("\0")), self._senders)
         return Claim(v, lease, _unpack_salt(reply[1]))
 
     async def begin_delivery(self, claim: Claim, begin: Begin) -> str | Tripped:
@@ -414,7 +414,7 @@ class VerificationStore:
             return exceeded("wrong_codes", reply)
         if reply[0] != "ok":
             return reply
-        v = load(id_, pairs(reply[2:]), self._senders)
+        v = load(id_, pairs(reply[2].split("\0")), self._senders)
         return Attempt(v, _unpack_salt(reply[1]))
 
     async def settle_attempt(

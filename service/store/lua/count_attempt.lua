@@ -5,7 +5,7 @@
 -- keys: record codes due audit
 -- args: id prefix app now grace_until alphabets bound budget event uniform
 -- include: audit guesses base
--- reply: ok salt fields... | unknown | closed status | exhausted | unreadable alphabet | mismatch | limited count seconds wait
+-- reply: ok salt record (fields and values, between them NUL) | unknown | closed status | exhausted | unreadable alphabet | mismatch | limited count seconds wait
 local flat, held = redis.call('HGETALL', record), {}
 for i = 1, #flat, 2 do held[flat[i]] = flat[i + 1] end
 if held.app ~= app then return { 'unknown' } end
@@ -53,4 +53,4 @@ end
 append_audit_with(event, whose(base, { attempts_remaining = allowed - used }))
 -- Of a field that is there twice, the later holds.
 for _, word in ipairs(counted) do flat[#flat + 1] = word end
-return { 'ok', salt, unpack(flat) }
+return { 'ok', salt, table.concat(flat, '\0') }
