@@ -29,12 +29,14 @@ end
 
 -- A busy key has a hundred slices, and what they come to is the same for a minute: so it is kept, stamped with
 -- the minute and the epoch that it is of.
-local stamp, size = string.format('%d:%s:', minute, epoch), redis.call('HLEN', tally)
+local stamp = string.format('%d:%s:', minute, epoch)
 if found[6] and string.sub(found[6], 1, #stamp) == stamp then
   ms, mp, hs, hp, ds, dp, peak_hour, peak_day = string.match(found[6],
     ':(-?%d+),(-?%d+),(-?%d+),(-?%d+),(-?%d+),(-?%d+),(%d+),(%d+)$')
-elseif size > 3 or (size > 0 and not (found[1] and found[2] and found[3])) then
-  sum_rest()
+else
+  local size = redis.call('HLEN', tally)
+  local others = size - (found[1] and 1 or 0) - (found[2] and 1 or 0) - (found[3] and 1 or 0)
+  if others > 0 then sum_rest() end
   if size > 16 then
     redis.call('HSET', tally, 'rest', stamp .. string.format('%d,%d,%d,%d,%d,%d,%d,%d',
       ms, mp, hs, hp, ds, dp, peak_hour, peak_day))
