@@ -430,11 +430,10 @@ def _join(
         scopes=scopes,
         clock=clock,
     )
-    worker = Worker(store, advance, clock, metrics)
     return Service(
         api=api,
         advance=advance,
-        worker=worker,
+        worker=Worker(store, advance, clock, metrics),
         deliveries=deliveries,
         opt_out_sync=sync,
         statistics=Statistics(stats, metrics),

@@ -26,7 +26,7 @@ from service.domain.segments import measure
 from service.domain.text import TextError
 from service.domain.texts import Texts
 from service.domain.transaction import Transaction
-from service.domain.verification import Accepted, Notice, Reason, Status, Verification
+from service.domain.verification import Accepted, Notice, Status, Verification
 from service.flow.advance import Advance, Draft
 from service.flow.guard import UNGUARDED, Guard, Passed, Subject
 from service.flow.hashing import HashPool

@@ -141,9 +141,9 @@ class VerificationStore:
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
         least ``keep`` milliseconds. ``event`` is that of its creation; ``refused`` has what ``guard.blocked``
-        says in its place of what is withheld from the start. The ``first`` delivery is begun in the same step: it is in the claim's verification then, and only then may be
-        sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
-        number's code."""
+        says instead of what is withheld from the start. The ``first`` delivery is begun in the same step: it
+        is in the claim's verification then, and only then may be sent. ``limit_app``: the app that counts the
+        recipient's limit for itself. ``digest``: of a test number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
         short = await self._migrations.is_done()
         lease, (base, more) = secrets.token_hex(8), dump_base(v, short=short)
@@ -417,9 +417,7 @@ class VerificationStore:
         v = load(id_, pairs(reply[2].split("\0")), self._senders)
         return Attempt(v, _unpack_salt(reply[1]))
 
-    async def settle_attempt(
-        self, v: Verification, now: int, digest: bytes, event: Event
-    ) -> Reply:
+    async def settle_attempt(self, v: Verification, now: int, digest: bytes, event: Event) -> Reply:
         """Compare: ``approved`` delivery remaining, ``rejected`` remaining, ``locked`` or ``closed``
         status. ``v``: as it was read when the attempt was counted. ``event``: that of an approval."""
         of_recipient = RecipientKeys(v.recipient_id)
@@ -448,7 +446,7 @@ class VerificationStore:
         )
 
     def _since(self, v: Verification) -> int | None:
-        """From when the short form counts; ``None`` as long as it may not be known that none other is read."""
+        """Where the short form begins to count; ``None`` as long as the long one may be needed."""
         return v.created_at if self._migrations.was_done else None
 
     async def due(self, now: int) -> list[tuple[str, int]]:

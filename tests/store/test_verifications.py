@@ -28,7 +28,6 @@ from tests.store.stores import (
     verification,
 )
 
-
 ACCEPTED = Accepted(NOW + 9, "m")
 
 
