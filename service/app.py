@@ -150,6 +150,7 @@ async def build(
         await service.deliveries.prepare()
         if settings.upgrades == "at_once":
             await service.migrating.store.close_at_once()
+        await service.migrating.store.is_done()  # so that no start has to ask
         if settings.api_key is not None:
             first = settings.api_key.get_secret_value()
             await ApiKeyStore(connection, time).ensure(first, "default", list(Scope))
@@ -223,6 +224,7 @@ def _join(
     texts = settings.texts_()
     scopes = settings.opt_out_scopes()
     scripts = Scripts(connection)
+    migrating = Migrating(connection, scripts, clock, metrics)
     store = VerificationStore(
         connection,
         scripts,
@@ -232,6 +234,7 @@ def _join(
         budget=settings.guard.budget(),
         uniform=settings.uniform_answers,
         keep_sender=KEEP_SENDER if settings.ordering_policy().sticky else 0,
+        migrations=migrating.store,
     )
     recipients, apps = RecipientStore(connection, scripts), AppStore(connection, scripts, clock)
     rules, lookups, uniform = settings.rules(), None, settings.uniform_answers
@@ -429,16 +432,15 @@ def _join(
         scopes=scopes,
         clock=clock,
     )
-    worker = Worker(store, advance, clock, metrics)
     return Service(
         api=api,
         advance=advance,
-        worker=worker,
+        worker=Worker(store, advance, clock, metrics),
         deliveries=deliveries,
         opt_out_sync=sync,
         statistics=Statistics(stats, metrics),
         sealing=Sealing(chain, keyring, clock, metrics),
-        migrating=Migrating(connection, scripts, clock, metrics),
+        migrating=migrating,
         ordering=ordering,
         quarantine=quarantine if settings.ordering_policy().quarantine else None,
         tasks=tasks,

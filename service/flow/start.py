@@ -27,7 +27,7 @@ from service.domain.segments import measure
 from service.domain.text import TextError
 from service.domain.texts import Texts
 from service.domain.transaction import Transaction
-from service.domain.verification import Accepted, Notice, Reason, Status, Verification
+from service.domain.verification import Accepted, Notice, Status, Verification
 from service.flow.advance import Advance, Draft
 from service.flow.guard import UNGUARDED, Guard, Passed, Subject
 from service.flow.hashing import HashPool
@@ -270,16 +270,6 @@ class Start:
         ) | {"plan": [sender.name for sender in v.plan], **order}
         if passed.findings:
             created_event["guard"] = list(passed.findings)
-        blocked = subject.blocked(v.created_at) | dict(
-            passed.refusal.fields if passed.refusal else {}
-        )
-        superseded = audit.of_verification(
-            EventType.VERIFICATION_CANCELED,
-            v,
-            v.created_at,
-            actor=subject.actor,
-            reason=Reason.SUPERSEDED,
-        ) | {"superseded_by": v.id}
         return await self._store.create(
             v,
             salt,
@@ -287,8 +277,7 @@ class Start:
             limit_app=v.app if "recipient" in subject.limits.own else "",
             digest=digest,
             event=created_event,
-            superseded=superseded,
-            blocked=blocked,
+            refused=passed.refusal.fields if passed.refusal else None,
             keep=keep,
             first=draft.begin if draft else None,
         )

@@ -134,8 +134,6 @@ class Verify:
     ) -> Attempt:
         now = self._clock.now()
         event = audit.of_attempt(EventType.ATTEMPT_COUNTED, id_, app, now, actor)
-        refused = audit.of_attempt(EventType.ATTEMPT_REFUSED, id_, app, now, actor)
-        blocked = audit.of_attempt(EventType.GUARD_BLOCKED, id_, app, now, actor)
         counted = await self._store.count_attempt(
             id_,
             app,
@@ -144,8 +142,6 @@ class Verify:
             alphabets=alphabets_of(code),
             bound=transaction.fingerprint if transaction else None,
             event=event,
-            refused=refused,
-            blocked=blocked,
         )
         if isinstance(counted, Attempt):
             return counted
@@ -169,16 +165,10 @@ class Verify:
 
     async def _settle(self, v: Verification, digest: bytes, actor: str) -> Verdict:
         now = self._clock.now()
-        events = [
-            audit.of_verification(
-                EventType.VERIFICATION_APPROVED, v, now, actor=actor, reason=Reason.APPROVED
-            ),
-            audit.of_verification(EventType.ATTEMPT_REJECTED, v, now, actor=actor),
-            audit.of_verification(
-                EventType.VERIFICATION_LOCKED, v, now, actor=actor, reason=Reason.ATTEMPTS_EXHAUSTED
-            ),
-        ]
-        reply = await self._store.settle_attempt(v, now, digest, events)
+        event = audit.of_verification(
+            EventType.VERIFICATION_APPROVED, v, now, actor=actor, reason=Reason.APPROVED
+        )
+        reply = await self._store.settle_attempt(v, now, digest, event)
         match reply[0]:
             case "approved":
                 proof = self._proof(v, now)

@@ -1,14 +1,15 @@
 """Which master keys the records in Redis still need, so that none is retired too early."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.domain.proof import LIFE
 from service.domain.verification import Status
 from service.store.connection import Connection
+from service.store.records import read_base
 
 _BATCH = 200
+_FIELDS = ("base", "more", "app", "expires_at", "attempts_allowed", "status", "closed_at")
 _OPEN = (Status.PENDING, Status.UNDELIVERABLE)
 
 
@@ -46,13 +47,13 @@ async def count_needs(
 
 
 async def _add(connection: Connection, names: list[str], now: int, needs: dict[str, Need]) -> int:
-    fields = ("base", "more", "status", "closed_at")
-    replies = await connection.commands([("HMGET", name, *fields) for name in names])
-    for base_text, more, status, closed_at in replies:
-        if base_text is None:
+    replies = await connection.commands([("HMGET", name, *_FIELDS) for name in names])
+    for reply in replies:
+        fields = {name: value for name, value in zip(_FIELDS, reply, strict=True) if value}
+        if not fields:
             continue  # it expired meanwhile
-        base = json.loads(base_text) | json.loads(more or "{}")
-        until = _needed_until(base, status, int(closed_at or 0))
+        base = read_base(fields)
+        until = _needed_until(base, fields["status"], int(fields.get("closed_at", 0)))
         if until > now:
             needs[base["key_id"]] = needs.get(base["key_id"], Need()).also(until)
     return len(names)

@@ -1,13 +1,12 @@
 """Persons in the audit trail: which pseudonym is whose, and making it nobody's."""
 
-import json
 from collections.abc import AsyncIterator
 
 from service.domain.audit import of_erasure
 from service.store.connection import Connection
 from service.store.keys import RecipientKeys
 from service.store.migrations.state import MigrationStore
-from service.store.records import dump
+from service.store.records import dump, pairs, read_base
 from service.store.scripts import Scripts
 
 
@@ -65,6 +64,6 @@ class PeopleStore:
 
     async def _records(self, k: RecipientKeys) -> AsyncIterator[str]:
         async for name in self._connection.scan(f"{k.prefix}v:*"):
-            base = await self._connection.command("HGET", name, "base")
-            if base and json.loads(base)["recipient_id"] == k.recipient_id:
+            fields = pairs(await self._connection.command("HGETALL", name))
+            if fields and read_base(fields)["recipient_id"] == k.recipient_id:
                 yield name.rpartition(":")[2]

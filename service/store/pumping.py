@@ -48,7 +48,11 @@ class PumpingStore:
     def calls(self, digests: Digests, recipient_id: str, app: str, now: int) -> list[Call]:
         """Count a message under each key, and ask whether the recipient is known."""
         known = RecipientKeys(recipient_id).known(app)
-        counts = [_tally(dimension, digest, now, sent=1) for dimension, digest in digests.items()]
+        keep = {"keep_proven": KEEP_PROVEN, "keep_unproven": KEEP_UNPROVEN}
+        counts = [
+            Call("tally", {"tally": keys.tally(dimension, digest)}, {"now": now, **keep})
+            for dimension, digest in digests.items()
+        ]
         return [*counts, Call("knows", {"known": known}, {})]
 
     def read(self, digests: Digests, replies: Sequence[Reply]) -> Seen:
@@ -68,7 +72,7 @@ class PumpingStore:
         """A message that was counted at ``at`` was not sent after all."""
         await self._scripts.run_all(
             [
-                _tally(dimension, digest, at, sent=-1, epoch=epochs[dimension])
+                _correct(dimension, digest, at, sent=-1, epoch=epochs[dimension])
                 for dimension, digest in digests.items()
             ]
         )
@@ -77,7 +81,7 @@ class PumpingStore:
         """The code of a verification was proven: its messages count so."""
         await self._scripts.run_all(
             [
-                _tally(dimension, digest, now, proven=messages)
+                _correct(dimension, digest, now, proven=messages)
                 for dimension, digest in digests.items()
             ]
         )
@@ -137,25 +141,24 @@ class PumpingStore:
 
 def read_standing(reply: Reply) -> Standing:
     """Read the reply of ``tally.lua``."""
-    numbers = [int(number) for number in reply[3:]]
+    numbers = [int(number) for number in reply[3].split()]
     hour, day, past = (Count(*numbers[i : i + 2]) for i in (0, 2, 4))
     figures = Figures(hour, day, past, peak_hour=numbers[6], peak_day=numbers[7])
     return Standing(figures, _block(json.loads(reply[2])) if reply[2] else None)
 
 
-def _tally(
+def _correct(
     dimension: Dimension, digest: str, at: int, *, sent: int = 0, proven: int = 0, epoch: str = ""
 ) -> Call:
     return Call(
-        "tally",
+        "correct_tally",
         {"tally": keys.tally(dimension, digest)},
         {
             "now": at,
             "sent": sent,
             "proven": proven,
             "epoch": epoch,
-            "keep_proven": KEEP_PROVEN,
-            "keep_unproven": KEEP_UNPROVEN,
+            "keep": KEEP_PROVEN if proven else KEEP_UNPROVEN,
         },
     )
 

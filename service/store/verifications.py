@@ -1,11 +1,12 @@
 """Verifications in Redis: created, claimed, advanced and closed, one script for each transition."""
 
+import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.domain.audit import Event
-from service.domain.code import Alphabet
+from service.domain.code import SALT_BYTES, Alphabet
 from service.domain.guard import Exceeded, Limit
 from service.domain.guess_budget import GuessBudget
 from service.domain.opt_out_scope import of_plan
@@ -14,6 +15,7 @@ from service.domain.verification import Delivery, Outcome, Reason, Report, Statu
 from service.store import keys
 from service.store.connection import Connection
 from service.store.keys import RecipientKeys, VerificationKeys
+from service.store.migrations.state import MigrationStore
 from service.store.records import (
     dump,
     dump_base,
@@ -103,14 +105,17 @@ class VerificationStore:
         budget: GuessBudget = GuessBudget(),  # noqa: B008 - frozen
         uniform: bool = False,
         keep_sender: int = 0,
+        migrations: MigrationStore | None = None,
     ) -> None:
-        """``keep_sender``: how long (milliseconds) it is remembered through whom a person's code came."""
+        """``keep_sender``: how long (milliseconds) it is remembered through whom a person's code came.
+        ``migrations``: of whoever follows the upgrade in this process."""
         self._connection = connection
         self._scripts = scripts
         self._senders = senders
         self._lease = lease
         self._retention = retention
         self._uniform = "1" if uniform else ""
+        self._migrations = migrations or MigrationStore(connection, scripts)
         self._keep_sender = keep_sender
         limit = budget.limit
         self._budget = f"{limit.count}/{limit.seconds}/{budget.reserve}"
@@ -130,18 +135,18 @@ class VerificationStore:
         limit_app: str = "",
         digest: bytes = b"",
         event: Event,
-        superseded: Event,
-        blocked: Event,
+        refused: Mapping[str, object] | None = None,
         keep: int = 0,
         first: Begin | None = None,
     ) -> Claim | Exceeded | OptedOut | Exists:
         """Create, and hold the lease at once: the creator is the first to advance it. The record lives at
-        least ``keep`` milliseconds; ``blocked`` is the event of a refusal, without its rule. The ``first``
-        delivery is begun in the same step: it is in the claim's verification then, and only then may be
-        sent. ``limit_app``: the app that counts the recipient's limit for itself. ``digest``: of a test
-        number's code."""
+        least ``keep`` milliseconds. ``event`` is that of its creation; ``refused`` has what ``guard.blocked``
+        says instead of what is withheld from the start. The ``first`` delivery is begun in the same step: it
+        is in the claim's verification then, and only then may be sent. ``limit_app``: the app that counts the
+        recipient's limit for itself. ``digest``: of a test number's code."""
         k, of_recipient = VerificationKeys(v.id), RecipientKeys(v.recipient_id)
-        lease, (base, more) = secrets.token_hex(8), dump_base(v)
+        short = await self._migrations.is_done()
+        lease, (base, more) = secrets.token_hex(8), dump_base(v, short=short)
         since = first.delivery.begun_at if first else v.created_at
         reply = await self._scripts.run(
             "create",
@@ -166,7 +171,7 @@ class VerificationStore:
                 "base": base,
                 "more": more,
                 "scopes": " ".join(of_plan(v.app, v.plan)),
-                "salt": salt.hex(),
+                "salt": _pack(salt, short=short),
                 "app": v.app,
                 "attempts": v.attempts_allowed,
                 "expires_at": v.expires_at,
@@ -177,14 +182,16 @@ class VerificationStore:
                 "lease_until": since + self._lease,
                 "windows": _windows(windows),
                 "budget": "" if v.notice else self._budget,
+                "clients": ",".join(v.clients),
                 "event": dump(event),
-                "superseded_event": dump(superseded),
-                "blocked_event": dump(blocked),
                 "callback": v.callback_url or "",
                 "uniform": "" if v.notice else self._uniform,
                 "withheld": v.withheld or "",
-                "delivery": dump_delivery(first.delivery) if first else "",
-                "digest": (first.digest if first else digest).hex(),
+                "refused": dump(refused or {}),
+                "delivery": dump_delivery(first.delivery, since=v.created_at if short else None)
+                if first
+                else "",
+                "digest": _pack(first.digest if first else digest, short=short),
                 "routes": " ".join(first.routes) if first else "",
                 "begun_event": dump(first.event) if first else "",
             },
@@ -216,8 +223,8 @@ class VerificationStore:
         )
         if reply[0] != "ok":
             return None
-        v = load(id_, pairs(reply[2:]), self._senders)
-        return Claim(v, lease, bytes.fromhex(reply[1]))
+        v = load(id_, pairs(reply[2].split("\0")), self._senders)
+        return Claim(v, lease, _unpack_salt(reply[1]))
 
     async def begin_delivery(self, claim: Claim, begin: Begin) -> str | Tripped:
         """Record the delivery before it is sent: ``ok``, ``lost``, ``changed`` or ``opted_out``; or the
@@ -240,8 +247,8 @@ class VerificationStore:
                 "lease_until": begin.delivery.begun_at + self._lease,
                 "rev": v.rev,
                 "number": begin.delivery.number,
-                "delivery": dump_delivery(begin.delivery),
-                "digest": begin.digest.hex(),
+                "delivery": dump_delivery(begin.delivery, since=self._since(v)),
+                "digest": _pack(begin.digest, short=self._migrations.was_done),
                 "resend_after": begin.resend_after,
                 "event": dump(begin.event),
             },
@@ -253,7 +260,8 @@ class VerificationStore:
     ) -> str:
         """Record what became of a POST: ``ok``, ``changed`` or ``lost``. With ``due_at`` the lease is
         given back, unless new facts came in (``changed``)."""
-        return await self._record(claim, f"o{number}", dump_outcome(outcome), due_at, event)
+        told = dump_outcome(outcome, since=self._since(claim.verification))
+        return await self._record(claim, f"o{number}", told, due_at, event)
 
     async def record_reconciled(self, claim: Claim, number: int, at: int, event: Event) -> str:
         """Record that Telnyx was asked what became of a delivery; as ``record_outcome``."""
@@ -353,7 +361,8 @@ class VerificationStore:
         self, id_: str, number: int, report: Report, now: int, event: Event
     ) -> str:
         """Add a report: ``due``, ``leased``, ``closed``, ``repeated`` or ``unknown``."""
-        k, (told, more) = VerificationKeys(id_), dump_report(report)
+        told, more = dump_report(report, short=self._migrations.was_done)
+        k = VerificationKeys(id_)
         reply = await self._scripts.run(
             "record_report",
             {"record": k.record, "due": k.due, "audit": k.audit},
@@ -380,8 +389,6 @@ class VerificationStore:
         alphabets: Sequence[Alphabet],
         bound: str | None,
         event: Event,
-        refused: Event,
-        blocked: Event,
     ) -> Attempt | Exceeded | Reply:
         """Count before comparing; otherwise ``unknown``, ``closed`` status, ``exhausted``, ``unreadable``
         alphabet (none of those that can have made the code) or ``mismatch`` (it is ``bound`` to something
@@ -400,8 +407,6 @@ class VerificationStore:
                 "bound": bound or "",
                 "budget": self._budget,
                 "event": dump(event),
-                "refused_event": dump(refused),
-                "blocked_event": dump(blocked),
                 "uniform": self._uniform,
             },
         )
@@ -409,16 +414,12 @@ class VerificationStore:
             return exceeded("wrong_codes", reply)
         if reply[0] != "ok":
             return reply
-        v = load(id_, pairs(reply[2:]), self._senders)
-        return Attempt(v, bytes.fromhex(reply[1]))
+        v = load(id_, pairs(reply[2].split("\0")), self._senders)
+        return Attempt(v, _unpack_salt(reply[1]))
 
-    async def settle_attempt(
-        self, v: Verification, now: int, digest: bytes, events: Sequence[Event]
-    ) -> Reply:
+    async def settle_attempt(self, v: Verification, now: int, digest: bytes, event: Event) -> Reply:
         """Compare: ``approved`` delivery remaining, ``rejected`` remaining, ``locked`` or ``closed``
-        status. ``v``: as it was read when the attempt was counted. ``events``: for approved, rejected
-        and locked."""
-        approved, rejected, locked = map(dump, events)
+        status. ``v``: as it was read when the attempt was counted. ``event``: that of an approval."""
         of_recipient = RecipientKeys(v.recipient_id)
         return await self._scripts.run(
             "settle_attempt",
@@ -432,18 +433,21 @@ class VerificationStore:
                 "id": v.id,
                 "now": now,
                 "digest": digest.hex(),
+                "packed": _pack(digest, short=True),
                 "guess": f"{v.id}:{v.attempts_used}",
                 "clients": ",".join(v.clients),
                 "most_clients": MOST_CLIENTS,
                 "keep_clients": KEEP_CLIENTS,
                 "keep_sender": self._keep_sender,
                 "budget": self._budget,
-                "approved_event": approved,
-                "rejected_event": rejected,
-                "locked_event": locked,
+                "event": dump(event),
                 "uniform": self._uniform,
             },
         )
+
+    def _since(self, v: Verification) -> int | None:
+        """Where the short form begins to count; ``None`` as long as the long one may be needed."""
+        return v.created_at if self._migrations.was_done else None
 
     async def due(self, now: int) -> list[tuple[str, int]]:
         """Ids that are due in any partition, with their deadlines, in one round trip."""
@@ -470,6 +474,15 @@ class VerificationStore:
 def exceeded(limit: str, reply: Reply) -> Exceeded:
     """Read a script's ``limited count seconds wait``."""
     return Exceeded(limit, Limit(int(reply[1]), int(reply[2])), int(reply[3]))
+
+
+def _pack(raw: bytes, *, short: bool) -> str:
+    return base64.b64encode(raw).decode().rstrip("=") if short else raw.hex()
+
+
+def _unpack_salt(text: str) -> bytes:
+    is_hex = len(text) == 2 * SALT_BYTES
+    return bytes.fromhex(text) if is_hex else base64.b64decode(f"{text}==")
 
 
 def _windows(windows: Sequence[Limit]) -> str:

@@ -143,6 +143,8 @@ async def _read(redis: Redis, key: str) -> str:
             return str(await redis.zrange(key, 0, -1))
         case "stream":
             return str(await redis.xrange(key))
+        case "set":
+            return str(await redis.smembers(key))
         case _:
             return str(await redis.get(key))
 

@@ -8,6 +8,8 @@ import pytest
 from redis.asyncio import Redis
 
 from service.store import keys
+from service.store.keys import VerificationKeys
+from service.store.records import read_base
 from tests.harness import World, client, eventually, make_api_key, world
 
 NUMBER, CODE, WRONG = "+12025550199", "739154", "739155"
@@ -158,8 +160,8 @@ async def test_a_sealed_code_is_good_for_its_number_alone(app: World, redis: Red
     await _define(app, {NUMBER: CODE})
     victim = "+12025550002"
     first = await app.start(victim)
-    record = await redis.hgetall(f"{keys.prefix(keys.partition_of_id(first['id']))}v:{first['id']}")
-    victims_id = json.loads(record["base"])["recipient_id"]
+    record: Any = await redis.hgetall(VerificationKeys(first["id"]).record)
+    victims_id = read_base(record)["recipient_id"]
     forged = json.loads(await redis.hget(keys.APPS, "default") or "")
     (kept,) = forged["test_numbers"].values()
     forged["test_numbers"][victims_id] = kept

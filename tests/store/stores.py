@@ -30,11 +30,7 @@ SENDER = Sender(name="long", kind=SenderKind.LONG_CODE, from_="+18445550001")
 SALT = b"s" * 16
 DIGEST = b"d" * 32
 WRONG = b"w" * 32
-PLAIN: dict[str, Any] = {
-    "alphabets": [Alphabet.DIGITS],
-    "bound": None,
-    "refused": {"type": "attempt.refused"},
-}
+PLAIN: dict[str, Any] = {"alphabets": [Alphabet.DIGITS], "bound": None}
 """A code of digits, for no transaction, as ``count_attempt`` takes it."""
 
 
@@ -52,10 +48,7 @@ class Stores:
 
     async def create(self, v: Verification, *windows: Limit) -> Claim | Exists | OptedOut | object:
         event = of_verification(EventType.VERIFICATION_CREATED, v, v.created_at, actor="key")
-        superseded = of_verification(EventType.VERIFICATION_CANCELED, v, v.created_at, actor="key")
-        return await self.verifications.create(
-            v, SALT, windows, event=event, superseded=superseded, blocked={"type": "guard.blocked"}
-        )
+        return await self.verifications.create(v, SALT, windows, event=event)
 
     async def created(self, **changes: object) -> Claim:
         claim = await self.create(verification(**changes))

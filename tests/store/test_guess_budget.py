@@ -8,17 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from service.domain.audit import Event
+from service.domain.audit import EventType, of_attempt, of_verification
 from service.domain.guard import Exceeded, Limit
 from service.domain.guess_budget import GuessBudget
 from service.domain.verification import Verification
 from service.store.keys import RecipientKeys, new_id
+from service.store.scripts import Reply
 from service.store.verifications import Attempt, Claim, VerificationStore
 from tests.store.stores import DIGEST, NOW, PLAIN, RECIPIENT, SENDER, WRONG, Stores, verification
 
 WINDOW = 86_400
 BUDGET = GuessBudget(Limit(10, WINDOW), 5)
-EVENT: Event = {"type": "guard.blocked"}
 OWNER, STRANGER = ("0" * 32,), ("1" * 32,)
 
 
@@ -55,29 +55,33 @@ class Phone:
             created_at=self.now,
             expires_at=self.now + 600_000,
         )
-        event: Event = {"type": "x"}
-        made = await self.store.create(
-            v, b"s" * 16, (), event=event, superseded=event, blocked=EVENT
-        )
+        event = of_verification(EventType.VERIFICATION_CREATED, v, self.now, actor="key")
+        made = await self.store.create(v, b"s" * 16, (), event=event)
         if isinstance(made, Claim):
             self.live.append(v)
             self.stores.verifications = self.store
             await self.stores.begin(made)
         return made
 
-    async def guess(self, v: Verification, digest: bytes = WRONG) -> str:
-        counted = await self.store.count_attempt(
-            v.id, v.app, self.now, self.now + 10_000, event={}, blocked=EVENT, **PLAIN
+    async def count(self, v: Verification) -> Attempt | Exceeded | Reply:
+        event = of_attempt(EventType.ATTEMPT_COUNTED, v.id, v.app, self.now, "key")
+        return await self.store.count_attempt(
+            v.id, v.app, self.now, self.now + 10_000, event=event, **PLAIN
         )
+
+    async def settle(self, v: Verification, digest: bytes) -> str:
+        event = of_verification(EventType.VERIFICATION_APPROVED, v, self.now, actor="key")
+        return (await self.store.settle_attempt(v, self.now, digest, event))[0]
+
+    async def guess(self, v: Verification, digest: bytes = WRONG) -> str:
+        counted = await self.count(v)
         if isinstance(counted, Exceeded):
             return "over_budget"
         if not isinstance(counted, Attempt):
             return counted[0]
-        reply = await self.store.settle_attempt(
-            counted.verification, self.now, digest, [{}, {}, {}]
-        )
-        self.compared += reply[0] in ("rejected", "locked")
-        return reply[0]
+        word = await self.settle(counted.verification, digest)
+        self.compared += word in ("rejected", "locked")
+        return word
 
     async def approve(self, clients: tuple[str, ...]) -> None:
         assert isinstance(await self.start(clients), Claim)
@@ -133,12 +137,7 @@ async def test_a_success_clears_the_count_but_not_what_is_still_compared(stores:
     first, second, owner = phone.live
     for _ in range(4):
         await phone.guess(first)
-    under_way = [
-        await phone.store.count_attempt(
-            second.id, second.app, phone.now, phone.now, event={}, blocked=EVENT, **PLAIN
-        )
-        for _ in range(5)
-    ]
+    under_way = [await phone.count(second) for _ in range(5)]
     assert await phone.guess(owner, DIGEST) == "approved"
     # Four are cleared, five may yet be wrong: five are left.
     for purpose in ("d", "e"):
@@ -147,7 +146,7 @@ async def test_a_success_clears_the_count_but_not_what_is_still_compared(stores:
     assert results == ["rejected"] * 4 + ["locked"] + ["over_budget"] * 5
     for attempt in under_way:
         assert isinstance(attempt, Attempt)
-        await phone.store.settle_attempt(attempt.verification, phone.now, WRONG, [{}, {}, {}])
+        await phone.settle(attempt.verification, WRONG)
     assert isinstance(await phone.start(), Exceeded)
 
 

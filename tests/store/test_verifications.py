@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from service.domain.audit import EventType, of_attempt, of_outcome, of_verification
@@ -13,6 +14,7 @@ from service.domain.transaction import Transaction
 from service.domain.verification import Accepted, DeliveryStatus, Reason, Status
 from service.store.keys import VerificationKeys
 from service.store.recipients import OptOut
+from service.store.setup import LAYOUT
 from service.store.verifications import Attempt, Claim, Exists, OptedOut
 from tests.store.stores import (
     DIGEST,
@@ -25,6 +27,8 @@ from tests.store.stores import (
     Stores,
     verification,
 )
+
+ACCEPTED = Accepted(NOW + 9, "m")
 
 
 async def _events(redis: Redis, id_: str) -> list[str]:
@@ -43,7 +47,6 @@ async def _attempt(
         NOW,
         NOW + 10_000,
         event=event,
-        blocked={"type": "guard.blocked"},
         **PLAIN | changes,
     )
     if isinstance(counted, Exceeded):
@@ -51,15 +54,8 @@ async def _attempt(
     if not isinstance(counted, Attempt):
         return counted
     v = counted.verification
-    events = [
-        of_verification(kind, v, NOW, actor="key")
-        for kind in (
-            EventType.VERIFICATION_APPROVED,
-            EventType.ATTEMPT_REJECTED,
-            EventType.VERIFICATION_LOCKED,
-        )
-    ]
-    return await stores.verifications.settle_attempt(v, NOW, digest, events)
+    approved = of_verification(EventType.VERIFICATION_APPROVED, v, NOW, actor="key")
+    return await stores.verifications.settle_attempt(v, NOW, digest, approved)
 
 
 async def test_a_created_verification_reads_back_as_it_was(stores: Stores) -> None:
@@ -99,6 +95,32 @@ async def test_parallel_starts_never_pass_a_limit_together(stores: Stores) -> No
         *(stores.create(verification(purpose=f"p{n}"), Limit(3, 600)) for n in range(20))
     )
     assert sum(isinstance(item, Claim) for item in made) == 3
+
+
+@pytest.mark.parametrize("typed", [DIGEST, WRONG])
+async def test_what_began_before_an_upgrades_end_goes_on_after_it(
+    stores: Stores, redis: Redis, typed: bytes
+) -> None:
+    """The older release reads what is written before; its record has both forms then, and codes of both."""
+    await redis.hset("cs:meta", "layout", LAYOUT - 1)
+    claim = await stores.created()
+    assert await stores.begin(claim) == "ok"
+    v = await stores.read(claim.verification.id)
+    await redis.hset("cs:meta", "layout", LAYOUT)
+    assert await stores.verifications.record_outcome(claim.on(v), 1, ACCEPTED, None, {}) == "ok"
+    await stores.created(purpose="other")  # who starts one looks how far the upgrade is
+    claim = claim.on(await stores.read(v.id))
+    assert await stores.begin(claim, WRONG) == "ok"
+    claim = claim.on(await stores.read(v.id))
+    assert await stores.verifications.record_outcome(claim, 2, ACCEPTED, None, {}) == "ok"
+    record = await redis.hgetall(VerificationKeys(v.id).record)
+    forms = {name: record[name][0] for name in ("base", "d1", "o1", "d2", "o2")}
+    assert forms == {"base": "{", "d1": "{", "o1": "{", "d2": "[", "o2": "["}
+    read = await stores.read(v.id)
+    assert [d.begun_at for d in read.deliveries] == [NOW, NOW]
+    assert [d.outcome for d in read.deliveries] == [ACCEPTED, ACCEPTED]
+    number = "1" if typed is DIGEST else "2"
+    assert await _attempt(stores, v.id, typed) == ["approved", number, "4"]
 
 
 async def test_a_second_start_cancels_the_first_and_its_codes_die(

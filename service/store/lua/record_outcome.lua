@@ -4,8 +4,9 @@
 -- args: id lease rev field value due_at event
 -- include: audit
 -- reply: ok | changed | lost
-if redis.call('HGET', record, 'lease') ~= lease then return { 'lost' } end
-if redis.call('HGET', record, 'status') ~= 'pending' then
+local held, status, at = unpack(redis.call('HMGET', record, 'lease', 'status', 'rev'))
+if held ~= lease then return { 'lost' } end
+if status ~= 'pending' then
   -- Closed while the POST was under way: the outcome is still a fact worth keeping, a decision is not.
   if string.sub(field, 1, 1) == 'o' and redis.call('HSETNX', record, field, value) == 1 then
     redis.call('HINCRBY', record, 'rev', 1)
@@ -13,11 +14,9 @@ if redis.call('HGET', record, 'status') ~= 'pending' then
   end
   return { 'lost' }
 end
-redis.call('HSET', record, field, value)
+redis.call('HSET', record, field, value, 'rev', at + 1)
 append_audit(event)
-local unchanged = redis.call('HGET', record, 'rev') == rev
-redis.call('HINCRBY', record, 'rev', 1)
-if not unchanged then return { 'changed' } end
+if at ~= rev then return { 'changed' } end
 if due_at ~= '' then
   redis.call('HDEL', record, 'lease', 'lease_until')
   redis.call('ZADD', due, due_at, id)

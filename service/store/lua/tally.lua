@@ -1,57 +1,56 @@
--- Counts in the tally of one key, and says how it stands; domain/tally.py does the same in Python. What is
--- taken back (negative, at the time of its counting) is nothing where the windows began anew meanwhile.
+-- Counts a message in the tally of one key, and says how it stands; domain/tally.py does the same in Python.
 -- keys: tally
--- args: now sent proven epoch keep_proven keep_unproven
--- reply: ok epoch block hour_sent hour_proven day_sent day_proven past_sent past_proven peak_hour peak_day
-local fields = {}
-local flat = redis.call('HGETALL', tally)
-for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+-- args: now keep_proven keep_unproven
+-- include: tally
+-- reply: ok epoch block figures (hour_sent hour_proven day_sent day_proven past_sent past_proven peak_hour peak_day)
+local found = redis.call('HMGET', tally, in_minute, in_hour, in_day, 'epoch', 'block', 'rest')
+local epoch = found[4] or '0'
+local ms, mp, hs, hp, ds, dp, peak_hour, peak_day = 0, 0, 0, 0, 0, 0, 0, 0
 
-local rings = { m = { 60000, 60 }, h = { 3600000, 24 }, d = { 86400000, 15 } }
-local time, of = tonumber(now), fields.epoch or '0'
-
-local function read(field)
-  local index, s, p, peak = string.match(fields[field] or '', '^(%d+):(-?%d+):(-?%d+):(%d+)$')
-  return tonumber(index or '-1'), tonumber(s or '0'), tonumber(p or '0'), tonumber(peak or '0')
-end
-
-local function add(name, peak)
-  local index = math.floor(time / rings[name][1])
-  local field = name .. (index % rings[name][2])
-  local at, s, p, highest = read(field)
-  if at > index then return 0 end -- its place is taken: it is out of the window
-  if at < index then s, p, highest = 0, 0, 0 end
-  s, p, highest = s + tonumber(sent), p + tonumber(proven), math.max(highest, peak)
-  fields[field] = string.format('%.0f:%.0f:%.0f:%.0f', index, s, p, highest)
-  redis.call('HSET', tally, field, fields[field])
-  return p
-end
-
-if epoch == '' or epoch == of then
-  add('m', 0)
-  add('d', math.max(add('h', 0), 0))
-end
-
-local sums, peak_hour, peak_day, today = { m = { 0, 0 }, h = { 0, 0 }, d = { 0, 0 } }, 0, 0, { 0, 0 }
-for field in pairs(fields) do
-  local ring = rings[string.sub(field, 1, 1)]
-  local at, s, p, peak = read(field)
-  if ring and at >= 0 then
-    local index, sum = math.floor(time / ring[1]), sums[string.sub(field, 1, 1)]
-    if at > index - ring[2] then
-      sum[1], sum[2] = sum[1] + s, sum[2] + p
-      if ring == rings.d then
+-- The figures of all slices but those of now.
+local function sum_rest()
+  local flat = redis.call('HGETALL', tally)
+  for i = 1, #flat, 2 do
+    local field = flat[i]
+    local ring = field ~= in_minute and field ~= in_hour and field ~= in_day and string.match(field, '^([mhd])%d')
+    if ring then
+      local index, s, p, peak = read(flat[i + 1])
+      if ring == 'm' and index > minute - 60 then
+        ms, mp = ms + s, mp + p
+      elseif ring == 'h' and index > hour - 24 then
+        hs, hp = hs + s, hp + p
+      elseif ring == 'd' and index > day - 15 then
         peak_hour, peak_day = math.max(peak_hour, peak), math.max(peak_day, p)
-        if at >= index then today = { today[1] + s, today[2] + p } end
+        if index < day then ds, dp = ds + s, dp + p end
       end
     end
   end
 end
-redis.call('PEXPIRE', tally, peak_day > 0 and keep_proven or keep_unproven)
 
-local reply = { 'ok', of, fields.block or '' }
-for _, number in ipairs({ sums.m[1], sums.m[2], sums.h[1], sums.h[2],
-  sums.d[1] - today[1], sums.d[2] - today[2], peak_hour, peak_day }) do
-  reply[#reply + 1] = string.format('%.0f', number)
+-- A busy key has a hundred slices, and what they come to is the same for a minute: so it is kept, stamped with
+-- the minute and the epoch that it is of.
+local stamp = string.format('%d:%s:', minute, epoch)
+if found[6] and string.sub(found[6], 1, #stamp) == stamp then
+  ms, mp, hs, hp, ds, dp, peak_hour, peak_day = string.match(found[6],
+    ':(-?%d+),(-?%d+),(-?%d+),(-?%d+),(-?%d+),(-?%d+),(%d+),(%d+)$')
+else
+  local size = redis.call('HLEN', tally)
+  local others = size - (found[1] and 1 or 0) - (found[2] and 1 or 0) - (found[3] and 1 or 0)
+  if others > 0 then sum_rest() end
+  if size > 16 then
+    redis.call('HSET', tally, 'rest', stamp .. string.format('%d,%d,%d,%d,%d,%d,%d,%d',
+      ms, mp, hs, hp, ds, dp, peak_hour, peak_day))
+  end
 end
-return reply
+
+local of_minute, m_sent, m_proven = add(found[1], minute, 1, 0, 0)
+local of_hour, h_sent, h_proven = add(found[2], hour, 1, 0, 0)
+local of_day, _, today, peak = add(found[3], day, 1, 0, math.max(h_proven, 0))
+redis.call('HSET', tally, in_minute, of_minute, in_hour, of_hour, in_day, of_day)
+peak_hour, peak_day = math.max(peak_hour, peak), math.max(peak_day, today)
+-- Once a minute is enough for what is kept for days.
+if read(found[1]) ~= minute then
+  redis.call('PEXPIRE', tally, peak_day > 0 and keep_proven or keep_unproven)
+end
+return { 'ok', epoch, found[5] or '', string.format('%d %d %d %d %d %d %d %d',
+  ms + m_sent, mp + m_proven, hs + h_sent, hp + h_proven, ds, dp, peak_hour, peak_day) }

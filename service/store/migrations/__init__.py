@@ -7,7 +7,8 @@ may run beside each other, and no others.
    release reads. Workers run the steps of ``steps.py`` meanwhile: one worker, batch by batch.
 2. *Close.* Once no process of the old release runs, ``countersign migrate run`` (or ``upgrades =
    "at_once"``) writes the new layout: from then on the old release refuses to start. The steps pass once
-   more, over what old processes wrote meanwhile. What needs the new layout, sealing for one, begins then.
+   more, over what old processes wrote meanwhile. What needs the new layout begins then: sealing, and
+   the short form of records.
 
 How far it is stands in ``cs:meta``. A step is a generator of batches; whoever runs it may die after any of
 them, and whoever comes next goes on. For the next layout raise ``LAYOUT``, let ``STEPS`` hold its steps

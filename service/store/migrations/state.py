@@ -44,12 +44,18 @@ class MigrationStore:
         passed = {
             step.name: sum(name.startswith(f"{step.name}:") for name in meta) for step in STEPS
         }
-        return State(int(meta.get("layout", LAYOUT)), _CLOSING in meta, "lookup" in meta, passed)
+        state = State(int(meta.get("layout", LAYOUT)), _CLOSING in meta, "lookup" in meta, passed)
+        self._done = self._done or state.is_done
+        return state
+
+    @property
+    def was_done(self) -> bool:
+        """Whether the data had this release's layout, whole, when it was last asked for."""
+        return self._done
 
     async def is_done(self) -> bool:
         """Whether the data has this release's layout, whole. Once it has, it is not asked again."""
-        self._done = self._done or (await self.state()).is_done
-        return self._done
+        return self._done or (await self.state()).is_done
 
     async def close(self) -> None:
         """Write this release's layout, which no process of an older one can start on. The look-up key must

@@ -23,8 +23,8 @@ local function queue_callback(event, event_id)
   local subject, to
   if (group == 'verification' or group == 'delivery') and not untold[kind] then
     subject = string.match(event, '"verification":"([a-z0-9_]+)"') or ''
+    if redis.call('HEXISTS', here .. 'v:' .. subject, 'callback') == 0 then return end
     to = redis.call('HMGET', here .. 'v:' .. subject, 'callback', 'app')
-    if not to[1] then return end
   elseif withheld_of(here, kind, event) then
     subject = string.match(event, '"verification":"([a-z0-9_]+)"')
     to = redis.call('HMGET', here .. 'v:' .. subject, 'callback', 'app')

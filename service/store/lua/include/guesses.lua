@@ -6,8 +6,7 @@ local function read_budget(budget)
 end
 
 -- The part for this client: all of it, unless others are known and this one is not.
-local function allowance(known, clients, budget)
-  local count, _, reserve = read_budget(budget)
+local function allowance(known, clients, count, reserve)
   for _, client in ipairs(clients) do
     if redis.call('ZSCORE', known, client) then return count end
   end
@@ -16,10 +15,11 @@ end
 
 -- A reply `limited count seconds wait` where the client may not guess now.
 local function over_budget(guesses, known, clients, budget, now)
-  local allowed = allowance(known, clients, budget)
-  local _, seconds = read_budget(budget)
-  local since = '(' .. string.format('%.0f', now - seconds * 1000)
-  if redis.call('ZCOUNT', guesses, since, '+inf') < allowed then return nil end
+  local count, seconds, reserve = read_budget(budget)
+  local used = redis.call('ZCOUNT', guesses, string.format('(%d', now - seconds * 1000), '+inf')
+  if used < count - reserve then return nil end -- nobody's part is smaller
+  local allowed = allowance(known, clients, count, reserve)
+  if used < allowed then return nil end
   local oldest = redis.call('ZREVRANGE', guesses, allowed - 1, allowed - 1, 'WITHSCORES')
   local wait = tonumber(oldest[2]) + seconds * 1000 - now
   return { 'limited', tostring(allowed), tostring(seconds), string.format('%.0f', wait) }

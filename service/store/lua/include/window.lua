@@ -1,14 +1,16 @@
 -- A sliding log: every count is kept with its time, so that no burst passes at a window's edge.
 -- `windows` is "count/seconds,count/seconds"; times are milliseconds. A member counts once, so that a
--- start that is tried again under its id is not refused by itself.
+-- start that is tried again under its id is not refused by itself. Gives `limited count seconds wait`, or
+-- nothing and how the window stands that has the least left.
 local function take(log, windows, member, now)
-  local counted = redis.call('ZSCORE', log, member)
+  local is_new = redis.call('EXISTS', log) == 0
+  local counted = not is_new and redis.call('ZSCORE', log, member)
   local longest, held, tightest = 0, nil, nil
   for count, seconds in string.gmatch(windows, '(%d+)/(%d+)') do
     local length = tonumber(seconds) * 1000
     longest = math.max(longest, length)
-    local since = '(' .. string.format('%.0f', now - length)
-    local used = redis.call('ZCOUNT', log, since, '+inf')
+    local since = string.format('(%d', now - length)
+    local used = is_new and 0 or redis.call('ZCOUNT', log, since, '+inf')
     local left = tonumber(count) - used - (counted and 0 or 1)
     if left < 0 and not counted then
       -- Free again when the oldest of the last `count` entries leaves the window.
@@ -25,12 +27,9 @@ local function take(log, windows, member, now)
   if held then
     return { 'limited', held.count, held.seconds, string.format('%.0f', held.wait) }
   end
-  if not tightest then return { 'ok' } end
-  redis.call('ZREMRANGEBYSCORE', log, '-inf', string.format('%.0f', now - longest))
+  if not tightest then return nil end
+  if not is_new then redis.call('ZREMRANGEBYSCORE', log, '-inf', string.format('%d', now - longest)) end
   redis.call('ZADD', log, 'NX', now, member)
   redis.call('PEXPIRE', log, longest)
-  local oldest = redis.call('ZRANGEBYSCORE', log, tightest.since, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  local reset = tonumber(oldest[2] or now) + tightest.length - now
-  return { 'ok', tightest.count, tightest.seconds, tostring(math.max(tightest.left, 0)),
-    string.format('%.0f', reset) }
+  return nil, tightest
 end
