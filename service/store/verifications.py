@@ -3,7 +3,7 @@
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from service.domain.audit import Event
 from service.domain.code import SALT_BYTES, Alphabet
@@ -44,12 +44,12 @@ class Claim:
 
     def on(self, verification: Verification) -> "Claim":
         """The same lease, over what the holder itself made of the verification."""
-        return replace(self, verification=verification)
+        return Claim(verification, self.lease, self.salt)
 
     def after(self, begin: "Begin") -> "Claim":
         """The same lease, over a verification whose delivery was begun."""
         v = self.verification.with_delivery(begin.delivery)
-        return self.on(replace(v, resend_after=begin.resend_after, rev=v.rev + 1))
+        return self.on(v.changed(resend_after=begin.resend_after, rev=v.rev + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +206,11 @@ class VerificationStore:
             case "limited":
                 return exceeded("recipient", reply)
             case "withheld":
-                return Claim(replace(v, rev=1, withheld=Reason(reply[1])), lease, salt)
+                return Claim(v.changed(rev=1, withheld=Reason(reply[1])), lease, salt)
             case "begun" if first is not None:
-                return Claim(replace(v, rev=1), lease, salt).after(first)
+                return Claim(v.changed(rev=1), lease, salt).after(first)
             case _:
-                return Claim(replace(v, rev=1), lease, salt)
+                return Claim(v.changed(rev=1), lease, salt)
 
     async def claim(self, id_: str, now: int) -> Claim | None:
         """Take the lease; ``None`` if it is held, or there is nothing left to do."""
