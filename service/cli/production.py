@@ -60,5 +60,3 @@ def _spare_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
-    import os,sys
-    sys.setswitchinterval(float(os.environ.get('SWI','0.005')))
