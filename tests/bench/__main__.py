@@ -27,11 +27,13 @@ from tests.bench import (
     trail,
     trips,
 )
-from tests.bench.rig import rig
+from tests.bench.rig import Rig, rig
 from tests.bench.table import Row, quantiles
 
 _FEW = 12
 """At once at the default cost: more than the hash pool takes would be turned away."""
+_MANY = 96
+"""So many that each of two processes has enough to do, however their connections fall."""
 
 Rows = AsyncIterator[Row]
 
@@ -72,6 +74,9 @@ async def lowest_cost() -> Rows:
     yield Row("a bare Litestar route with one EVALSHA, requests/s", f"{least:.0f}")
     yield Row("starts/s, and of the bare route's", _share(starts.rate, least), "0.35")
     yield Row("verifies/s, and of the bare route's", _share(verifies.rate, least), "0.50")
+    async with rig("minimum", processes=2) as running:
+        both = await logins.Logins(running).whole(at_once=_MANY)
+    yield Row("logins/s of two processes", f"{both.rate:.0f}")
     yield Row("bytes in Redis of a live verification", f"{live:.0f}", "1,024")
     yield Row("of one that is over", f"{over:.0f}")
 
@@ -92,15 +97,27 @@ async def webhooks() -> Rows:
         found, least = await reports.rate(running, people)
         idle = await reports.fallbacks(running, people)
         peak = await people.whole()
-        background = asyncio.ensure_future(at_rate(people.people.log_in, 0.8 * peak.rate, 12))
-        await asyncio.sleep(1)
-        busy = await reports.fallbacks(running, logins.Logins(running, seed=1))
-        await background
+        busy = await _fallbacks_at(running, 0.8 * peak.rate)
+    async with rig("minimum", processes=2) as running:
+        shared = await _fallbacks_at(running, 0.8 * peak.rate)
     yield Row("webhooks/s", f"{found:.0f}")
     yield Row("of what a signature and one script allow", f"{found / least:.2f}")
-    for name, took in (("idle", idle), ("at 80 % load", busy)):
+    for name, took in (
+        ("idle", idle),
+        ("at 80 % load of one process", busy),
+        ("at as many logins/s with two", shared),
+    ):
         what = f"from a failed report to the next message, {name}, p50 and p99, ms"
         yield Row(what, quantiles(took), "p99 50")
+
+
+async def _fallbacks_at(running: Rig, rate: float) -> list[float]:
+    people = logins.Logins(running)
+    background = asyncio.ensure_future(at_rate(people.people.log_in, rate, 12))
+    await asyncio.sleep(1)
+    took = await reports.fallbacks(running, logins.Logins(running, seed=1))
+    await background
+    return took
 
 
 async def overload() -> Rows:

@@ -24,6 +24,7 @@ from tests.bench.wire import Sink
 from tests.harness import UP_TOML, free_port
 
 _READY, _READY_STATUS = 30.0, 200
+_MESSAGE = 2.0  # seconds
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -40,6 +41,7 @@ class Rig:
     messages: dict[str, dict[str, str]] = field(default_factory=dict)
     at: dict[str, float] = field(default_factory=dict)
     ready_after: float = 0.0
+    _waiting: dict[str, "asyncio.Future[None]"] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -47,21 +49,32 @@ class Rig:
 
     async def text(self, number: str) -> str:
         """The message that was sent to a number. Raises TimeoutError if none is."""
-        for _ in range(100):
-            if (message := self.messages.pop(number, None)) is not None:
-                return message["text"]
-            await asyncio.sleep(0.02)
-        raise TimeoutError
+        if number not in self.messages:
+            waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(_MESSAGE):
+                    await waiting
+            finally:
+                self._waiting.pop(number, None)
+        return self.messages.pop(number)["text"]
 
     def take(self, message: dict[str, str]) -> None:
         self.messages[message["to"]] = message
         self.at[message["to"]] = time.perf_counter()
+        waiting = self._waiting.get(message["to"])
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def cpu(self, part: str) -> float:
-        """Seconds of CPU that a part has used."""
-        stat = Path(f"/proc/{self.pids[part]}/stat").read_text(encoding="ascii")
-        fields = stat.rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Seconds of CPU that a part has used, its processes together."""
+        pid = self.pids[part]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        used = 0
+        for one in (str(pid), *children):
+            stat = Path(f"/proc/{one}/stat").read_text(encoding="ascii")
+            fields = stat.rsplit(")", 1)[1].split()
+            used += int(fields[11]) + int(fields[12])
+        return used / _TICKS
 
     def memory(self, part: str) -> float:
         """MiB that a part holds."""
@@ -72,12 +85,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(profile: str) -> AsyncIterator[Rig]:
+async def rig(profile: str, processes: int = 1) -> AsyncIterator[Rig]:
     """The service at an argon2 profile, with the built-in configuration but for the limits of a prefix: all
-    numbers here are alike."""
+    numbers here are alike. Valkey appends to disk and syncs each second, its own default."""
     loop = asyncio.get_running_loop()
     with TemporaryDirectory() as folder:
-        valkey = embedded.start(Path(folder), password="bench")
+        extra = ["appendfsync everysec"]
+        valkey = embedded.start(Path(folder), password="bench", extra=extra)
         valkey.wait_ready()
         signing, found = SigningKey.generate(), cast("Rig", None)
         sink = await loop.create_server(lambda: Sink(found.take), "127.0.0.1", 0)
@@ -100,6 +114,7 @@ async def rig(profile: str) -> AsyncIterator[Rig]:
             "COUNTERSIGN_LOG_LEVEL": "ERROR",
         }
         argv = [sys.executable, "-m", "service", "serve", "--config", str(config)]
+        argv += ["--processes", str(processes)]
         begun = time.perf_counter()
         said = Path(folder) / "service.log"
         service = spawn([*argv, "--port", str(port)], env=environment, log=said)
