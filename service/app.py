@@ -106,6 +106,7 @@ class Service:
     ordering: Ordering
     quarantine: Quarantine | None
     tasks: Tasks
+    telnyx: TelnyxClient
     inspection: Litestar | None = None
 
 
@@ -444,5 +445,6 @@ def _join(
         ordering=ordering,
         quarantine=quarantine if settings.ordering_policy().quarantine else None,
         tasks=tasks,
+        telnyx=telnyx,
         inspection=inspection,
     )

@@ -39,7 +39,7 @@ async def serve_service(settings: Settings, role: Role, place: Place) -> None:
     async with build(settings, role) as service:
         _spare_collections()
         parts = service.api.state.parts
-        admission = Admission(lambda: parts.connection.delay)
+        admission = Admission(lambda: parts.connection.delay, lambda: service.telnyx.sending)
         guarded = admission.guard(service.api, parts.metrics)
         app = behind(guarded, settings.http.trusted_proxies, SystemClock())
         observing = asyncio.create_task(admission.run())

@@ -67,6 +67,8 @@ class TelnyxClient:
         self._headers = {**config.headers, "content-type": "application/json"}
         self._timeouts = config.timeout.as_dict()
         self._heads: dict[str, tuple[httpx.URL, bytes]] = {}
+        self.sending = 0
+        """How many messages are on their way."""
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -90,6 +92,7 @@ class TelnyxClient:
         path, body = _request(sender, to, text, webhook_url)
         if send_at is not None:
             path, body = _SCHEDULE_PATH, _scheduled(body, send_at)
+        self.sending += 1
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 answer = await self._post(path, body)
@@ -97,6 +100,8 @@ class TelnyxClient:
             return NotSent(now(), _DEFAULT_RETRY)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, ValueError):
             return Uncertain(now())
+        finally:
+            self.sending -= 1
         return _read_answer(answer, now())
 
     async def _post(self, path: str, body: dict[str, object]) -> Answer:

@@ -12,14 +12,23 @@ from service.domain.errors import UnavailableError
 from service.flow.hashing import HashPool
 from service.telemetry import Metrics
 
-_SLOW = 3 * GOAL
+_TICK = 0.02
+_EACH = 5  # done in a tick: 250 a second
 
 
-def _admitted(
-    admission: Admission, kind: Kind, of: int = 2_000, *, inside: int = 10 * FEW
-) -> float:
-    admission.inside = inside
-    return sum(admission.admits(kind) for _ in range(of)) / of
+def _after(
+    *waits: float, inside: int = 0, done: int = _EACH, away: int = 0, tick: float = _TICK
+) -> Admission:
+    """With so many inside, after looks that found these waits, between which so many were done."""
+    admission = Admission(away=lambda: away)
+    for wait in waits:
+        for _ in range(done):
+            admission.enter()
+            admission.leave()
+        admission.observe(wait, tick)
+    for _ in range(inside):
+        admission.enter()
+    return admission
 
 
 @pytest.mark.parametrize(
@@ -41,58 +50,49 @@ def test_what_a_request_is_worth(method: str, path: str, kind: Kind) -> None:
 
 @given(st.lists(st.floats(0, 10), max_size=300))
 def test_one_long_step_now_and_then_turns_nobody_away(waits: list[float]) -> None:
-    admission = Admission()
-    for n, wait in enumerate(waits):
-        admission.observe(wait if n % 8 == 0 else 0.0)
-    assert admission.share == 0
-    assert _admitted(admission, Kind.START, 100) == 1
+    seldom = [wait if n % 3 == 0 else 0.0 for n, wait in enumerate(waits)]
+    admission = _after(*seldom, inside=10_000)
+    assert all(admission.admits(kind) for kind in Kind)
 
 
-def test_a_wait_that_stays_turns_starts_away_more_and_more_and_then_lets_them_in() -> None:
-    admission, shares = Admission(), []
-    for _ in range(60):
-        admission.observe(_SLOW)
-        shares.append(admission.share)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1
-    assert _admitted(admission, Kind.START) == 0
-    assert _admitted(admission, Kind.FINISH) == 1
-    for _ in range(60):
-        admission.observe(0)
-    assert _admitted(admission, Kind.START) == 1
+@given(st.integers(1, 50), st.sampled_from([0.02, 0.1, 0.3]))
+def test_under_load_as_many_are_inside_as_are_done_within_the_goal(done: int, tick: float) -> None:
+    looks = [1.0] * 100
+    may = max(int(GOAL * done / tick), FEW)
+    assert _after(*looks, inside=may - 2, done=done, tick=tick).admits(Kind.START)
+    assert not _after(*looks, inside=may + 2, done=done, tick=tick).admits(Kind.START)
 
 
-def test_far_beyond_no_login_is_finished_either_but_webhooks_are_taken() -> None:
-    admission = Admission()
-    for _ in range(60):
-        admission.observe(100 * GOAL)
-    assert _admitted(admission, Kind.FINISH) == 0
-    assert _admitted(admission, Kind.ALWAYS) == 1
+def test_what_ends_a_login_is_let_in_when_starts_are_not_and_webhooks_always() -> None:
+    beyond = int(GOAL * _EACH / _TICK) + 10
+    admission = _after(*[1.0] * 60, inside=beyond)
+    assert not admission.admits(Kind.START)
+    assert admission.admits(Kind.FINISH)
+    admission = _after(*[1.0] * 60, inside=10 * beyond)
+    assert not admission.admits(Kind.FINISH)
+    assert admission.admits(Kind.ALWAYS)
+
+
+def test_once_the_load_is_gone_all_are_let_in() -> None:
+    looks = [*[1.0] * 60, *[0.0] * 6]
+    assert _after(*looks, inside=10_000).admits(Kind.START)
+
+
+def test_who_waits_for_telnyx_is_not_inside() -> None:
+    """However slow it is, there is nothing to do here meanwhile."""
+    assert _after(*[1.0] * 60, inside=1_000, away=980).admits(Kind.START)
+    assert not _after(*[1.0] * 60, inside=1_000, away=500).admits(Kind.START)
 
 
 def test_few_are_let_in_however_long_they_wait() -> None:
     """It is not they who are too many."""
-    admission = Admission()
-    for _ in range(60):
-        admission.observe(100 * GOAL)
-    for kind in Kind:
-        assert _admitted(admission, kind, inside=FEW - 1) == 1
-    assert _admitted(admission, Kind.START, inside=FEW) == 0
-
-
-@given(st.lists(st.sampled_from([0.0, GOAL, _SLOW]), max_size=400))
-def test_the_share_is_one(waits: list[float]) -> None:
-    admission = Admission()
-    for wait in waits:
-        admission.observe(wait)
-        assert 0 <= admission.share <= 1
+    stalled = [100 * GOAL] * 60
+    assert all(_after(*stalled, inside=FEW - 1, done=0).admits(kind) for kind in Kind)
+    assert not _after(*stalled, inside=FEW, done=0).admits(Kind.START)
 
 
 async def test_who_is_turned_away_is_told_when_to_come_again() -> None:
-    admission, metrics = Admission(), Metrics()
-    for _ in range(60):
-        admission.observe(_SLOW)
-    admission.inside = FEW
+    admission, metrics = _after(*[1.0] * 60, inside=FEW, done=0), Metrics()
     app = admission.guard(Litestar([], openapi_config=None), metrics)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
