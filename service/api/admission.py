@@ -3,9 +3,9 @@
 How many may be inside follows from how fast they are done (Little's law): as many as are done within the
 goal. That is known the instant that one comes in, so nothing swings. It holds only while there is load: while
 most looks at the event loop (its lag) and at the store (its oldest question) found that they keep people
-waiting. One long step is no load, and neither is a Telnyx that is slow: who waits for its answer does not count
-as inside. What ends a login (verify) is refused only far beyond, and webhooks never. Nobody is turned away
-while few are inside: they are not what makes them wait, as on a machine whose other processes are busy.
+waiting. One long step is no load, and neither is a Telnyx that is slow: who waits for its answer does not
+count as inside. What ends a login (verify) is refused only far beyond, and webhooks never. Nobody is turned
+away while few are inside: they are not what makes them wait, as on a machine whose other processes are busy.
 """
 
 import asyncio
