@@ -369,11 +369,11 @@ class VerificationStore:
     ) -> str | Claim:
         """The same, and ``claim`` in one step, in the place of ``due``."""
         lease = secrets.token_hex(8)
-        reply = await self._add_report(id_, number, report, now, event, lease)
+        reply = await self._add_report(id_, number, report, now, event, lease=lease)
         return self._claimed(id_, lease, reply) if reply[0] == "taken" else reply[0]
 
     async def _add_report(
-        self, id_: str, number: int, report: Report, now: int, event: Event, lease: str = ""
+        self, id_: str, number: int, report: Report, now: int, event: Event, *, lease: str = ""
     ) -> Reply:
         told, more = dump_report(report, short=self._migrations.was_done)
         k = VerificationKeys(id_)
