@@ -45,7 +45,8 @@ def write(rows: Sequence[Row], page: Path = README) -> None:
 
 def _where() -> str:
     cores, day = len(os.sched_getaffinity(0)), datetime.now(UTC).date()
-    return f"{day}, {cores} cores of {_cpu()}, Python {platform.python_version()}:"
+    machine = f"{cores} cores of {_cpu()}, Python {platform.python_version()}"
+    return f"{day}, {machine}; load, sink and Valkey, which syncs each second, share them:"
 
 
 def _cpu() -> str:
