@@ -82,6 +82,7 @@ async def redis(valkey: str) -> AsyncIterator[Redis]:
         async for key in client.scan_iter()
         if await client.ttl(key) == -1 and not _is_permanent(key)
     ]
+    await client.flushall()  # The next test may begin with other master keys.
     await client.aclose()
     assert not leaked, f"keys without a TTL: {leaked}"
 

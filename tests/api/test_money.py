@@ -156,6 +156,7 @@ async def test_what_an_opt_out_refuses_is_given_back(app: World) -> None:
     assert (await _start(app, "+4790000006")).status_code == 429
 
 
+@pytest.mark.usefixtures("app")  # Whoever comes first empties the store of other keys' data.
 async def test_a_message_of_two_segments_is_reserved_as_two(store: Redis, valkey: str) -> None:
     money = {"default_price": 0.1, "countries": {"GR": {"hour": 0.15}}}
     texts = {"max_segments": 2}

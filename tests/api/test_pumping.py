@@ -166,6 +166,7 @@ async def test_a_refusal_is_not_kept_under_an_idempotency_key(
         clock.move(moved)
 
 
+@pytest.mark.usefixtures("app")  # Whoever comes first empties the store of other keys' data.
 async def test_record_only_sends_marks_and_counts_false_blocks(valkey: str, store: Redis) -> None:
     guard = {"pumping": {"floors": FLOORS}}
     async with world(valkey, role=Role.API, limits=LIMITS, guard=guard) as app:
