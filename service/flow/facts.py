@@ -36,7 +36,7 @@ from service.flow.tasks import SEND_BUDGET, Tasks
 from service.store.keys import is_id
 from service.store.recipients import OptOut, RecipientStore
 from service.store.scripts import Reply
-from service.store.verifications import Claim, VerificationStore
+from service.store.verifications import VerificationStore
 from service.tracing import Name, span
 
 _RECORDED = ("due", "leased", "closed")
@@ -190,12 +190,11 @@ class Facts:
         id_, number, now = match[1], int(match[2]), self._clock.now()
         event = audit.of_report(id_, number, report, now, "telnyx")
         with span(Name.REPORT, id_, delivery=number, status=report.status) as note:
-            found = await self._store.take_report(id_, number, report, now, event)
-            word = found if isinstance(found, str) else "due"
+            word = await self._store.record_report(id_, number, report, now, event)
             if note is not None:
                 note("recorded", {"effect": word})
-        if isinstance(found, Claim):
-            self._tasks.spawn(self._advance.run(found))
+        if word == "due":
+            self._tasks.spawn(self._advance(id_))
         if word in _RECORDED and self._spending.is_on:
             self._tasks.spawn(self._settle(id_, number, report))
         return word

@@ -221,9 +221,8 @@ class VerificationStore:
             {"record": k.record, "codes": k.codes, "due": k.due},
             {"id": id_, "now": now, "lease": lease, "lease_until": now + self._lease},
         )
-        return self._claimed(id_, lease, reply) if reply[0] == "ok" else None
-
-    def _claimed(self, id_: str, lease: str, reply: Reply) -> Claim:
+        if reply[0] != "ok":
+            return None
         v = load(id_, pairs(reply[2].split("\0")), self._senders)
         return Claim(v, lease, _unpack_salt(reply[1]))
 
@@ -362,24 +361,11 @@ class VerificationStore:
         self, id_: str, number: int, report: Report, now: int, event: Event
     ) -> str:
         """Add a report: ``due``, ``leased``, ``closed``, ``repeated`` or ``unknown``."""
-        return (await self._add_report(id_, number, report, now, event))[0]
-
-    async def take_report(
-        self, id_: str, number: int, report: Report, now: int, event: Event
-    ) -> str | Claim:
-        """The same, and ``claim`` in one step, in the place of ``due``."""
-        lease = secrets.token_hex(8)
-        reply = await self._add_report(id_, number, report, now, event, lease=lease)
-        return self._claimed(id_, lease, reply) if reply[0] == "taken" else reply[0]
-
-    async def _add_report(
-        self, id_: str, number: int, report: Report, now: int, event: Event, *, lease: str = ""
-    ) -> Reply:
         told, more = dump_report(report, short=self._migrations.was_done)
         k = VerificationKeys(id_)
-        return await self._scripts.run(
+        reply = await self._scripts.run(
             "record_report",
-            {"record": k.record, "codes": k.codes, "due": k.due, "audit": k.audit},
+            {"record": k.record, "due": k.due, "audit": k.audit},
             {
                 "id": id_,
                 "now": now,
@@ -389,10 +375,9 @@ class VerificationStore:
                 "more": more,
                 "most": MOST_REPORTS,
                 "event": dump(event),
-                "lease": lease,
-                "lease_until": now + self._lease,
             },
         )
+        return reply[0]
 
     async def count_attempt(
         self,

@@ -1,9 +1,8 @@
--- Adds a delivery report to its delivery's facts; a repetition has no effect. With a `lease` it is taken, where
--- nobody has it, by who goes on from the report: as claim.lua would, in a round trip less.
--- keys: record codes due audit
--- args: id now number event_id report more most event lease lease_until
+-- Adds a delivery report to its delivery's facts; a repetition has no effect.
+-- keys: record due audit
+-- args: id now number event_id report more most event
 -- include: audit due base
--- reply: due | taken salt record (fields and values, between them NUL) | leased | closed | repeated | unknown
+-- reply: due | leased | closed | repeated | unknown
 if redis.call('HEXISTS', record, 'd' .. number) == 0 then return { 'unknown' } end
 local field = 'r' .. number .. ':' .. event_id
 if redis.call('HEXISTS', record, field) == 1 then return { 'repeated' } end
@@ -16,8 +15,4 @@ if redis.call('HGET', record, 'status') ~= 'pending' then
   redis.call('HINCRBY', record, 'rev', 1)
   return { 'closed' }
 end
-local word = make_due(record, id, now)
-if word ~= 'due' or lease == '' then return { word } end
-redis.call('HSET', record, 'lease', lease, 'lease_until', lease_until)
-redis.call('ZADD', due, lease_until, id)
-return { 'taken', redis.call('HGET', codes, 'salt') or '', table.concat(redis.call('HGETALL', record), '\0') }
+return { make_due(record, id, now) }
