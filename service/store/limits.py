@@ -9,7 +9,7 @@ from service.store.connection import Connection
 from service.store.keys import RecipientKeys
 from service.store.records import dump
 from service.store.scripts import Call, Reply, Scripts
-from service.store.verifications import exceeded
+from service.store.verifications import exceeded, write_windows
 
 
 class LimitStore:
@@ -47,7 +47,7 @@ class LimitStore:
                 "take_limit",
                 {"limit": self._key(key)},
                 {
-                    "windows": ",".join(f"{w.count}/{w.seconds}" for w in key.windows),
+                    "windows": write_windows(key.windows),
                     "member": member,
                     "now": now,
                 },

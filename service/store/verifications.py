@@ -180,7 +180,7 @@ class VerificationStore:
                 "resend_after": first.resend_after if first else v.resend_after,
                 "lease": lease,
                 "lease_until": since + self._lease,
-                "windows": _windows(windows),
+                "windows": write_windows(windows),
                 "budget": "" if v.notice else self._budget,
                 "clients": ",".join(v.clients),
                 "event": dump(event),
@@ -485,7 +485,8 @@ def _unpack_salt(text: str) -> bytes:
     return bytes.fromhex(text) if is_hex else base64.b64decode(f"{text}==")
 
 
-def _windows(windows: Sequence[Limit]) -> str:
+def write_windows(windows: Sequence[Limit]) -> str:
+    """As ``include/window.lua`` reads them."""
     return ",".join(f"{window.count}/{window.seconds}" for window in windows)
 
 

@@ -28,7 +28,7 @@ from service.telnyx.http import (
     retry_after,
 )
 from service.telnyx.message import read_message, to_report
-from service.telnyx.transport import head_of, to_response
+from service.telnyx.transport import framed, head_of, to_response
 
 SEND_TIMEOUT = 8.0
 """The longest that a send may take as a whole (seconds): httpx limits each phase only, and an answer
@@ -111,8 +111,7 @@ class TelnyxClient:
             url = httpx.URL(self._base_url + path)
             self._heads[path] = url, head_of(httpx.Request("POST", url, headers=self._headers))
         url, head = self._heads[path]
-        content = msgspec.json.encode(body)
-        whole = b"%scontent-length: %d\r\n\r\n%s" % (head, len(content), content)
+        whole = framed(head, msgspec.json.encode(body))
         return await self._transport.ask(url, whole, self._timeouts)
 
     async def cancel(self, message_id: str) -> Cancellation:

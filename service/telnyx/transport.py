@@ -28,12 +28,8 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises httpx.TransportError."""
-        whole = b"%scontent-length: %d\r\n\r\n%s"
-        content = await request.aread()
-        timeouts = request.extensions.get("timeout", {})
-        answer = await self.ask(
-            request.url, whole % (head_of(request), len(content), content), timeouts
-        )
+        whole = framed(head_of(request), await request.aread())
+        answer = await self.ask(request.url, whole, request.extensions.get("timeout", {}))
         return to_response(answer, request)
 
     async def ask(
@@ -126,3 +122,8 @@ def head_of(request: httpx.Request) -> bytes:
     if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
         raise httpx.LocalProtocolError("a header has a line break in it")
     return head + b"\r\n"
+
+
+def framed(head: bytes, body: bytes) -> bytes:
+    """A request as it is sent, of its ``head_of`` and its body."""
+    return b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body)

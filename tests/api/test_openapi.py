@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from litestar.routes import HTTPRoute
+
+from service.api.application import create_api
+from service.store.api_keys import Scope
 
 DOCUMENT: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "openapi" / "openapi.json").read_text(encoding="utf-8")
@@ -82,3 +86,16 @@ def _is_valid(schema: dict[str, Any], value: object) -> bool:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - it takes seconds
 
     return Draft202012Validator({**schema, "components": DOCUMENT["components"]}).is_valid(value)
+
+
+def test_every_call_of_the_api_names_the_scope_that_its_key_needs() -> None:
+    """What names none is open to everybody."""
+    found = [
+        handler
+        for route in create_api(None).routes
+        if isinstance(route, HTTPRoute) and route.path.startswith("/v1")
+        for handler in route.route_handlers
+        if handler.http_methods != {"OPTIONS"}
+    ]
+    assert len(found) > 20
+    assert [handler for handler in found if not isinstance(handler.opt.get("scope"), Scope)] == []
